@@ -1,0 +1,54 @@
+"""Text to vectors: sentence encoders on ONNX Runtime, with no torch.
+
+Names are imported when they are first used, so that a process can ask for its `cpu_limit` and size
+the thread pools of NumPy and ONNX Runtime before either is loaded.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from encoders.cpu import cpu_limit
+    from encoders.embedded import embedded_encoder
+    from encoders.errors import (
+        EncoderInvalidError,
+        EncoderNotFoundError,
+        EncodersError,
+        ProviderUnavailableError,
+    )
+    from encoders.sentence import Encoded, SentenceEncoder
+    from encoders.session import Provider
+    from encoders.tokeniser import Tokens
+
+_HOMES = {
+    "Encoded": "sentence",
+    "EncoderInvalidError": "errors",
+    "EncoderNotFoundError": "errors",
+    "EncodersError": "errors",
+    "Provider": "session",
+    "ProviderUnavailableError": "errors",
+    "SentenceEncoder": "sentence",
+    "Tokens": "tokeniser",
+    "cpu_limit": "cpu",
+    "embedded_encoder": "embedded",
+}
+
+__all__ = [
+    "Encoded",
+    "EncoderInvalidError",
+    "EncoderNotFoundError",
+    "EncodersError",
+    "Provider",
+    "ProviderUnavailableError",
+    "SentenceEncoder",
+    "Tokens",
+    "cpu_limit",
+    "embedded_encoder",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'encoders' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"encoders.{home}"), name)

@@ -1,0 +1,166 @@
+"""The sentence encoder: text in, unit vectors out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders.batches import CPU, GPU, group_by_length, pad
+from encoders.cpu import cpu_limit
+from encoders.errors import EncoderInvalidError
+from encoders.files import sha256_of
+from encoders.layout import Layout
+from encoders.pooling import Pooling, pool, to_unit_norm
+from encoders.session import Network, Provider
+from encoders.tokeniser import Tokeniser, Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Texts as vectors, in the order of the texts."""
+
+    vectors: NDArray[np.float32]
+    """(n, d), unit norm, C-contiguous."""
+    truncated: NDArray[np.bool_]
+    """(n,), the text was longer than the encoder reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceEncoder:
+    """A sentence encoder of the Hugging Face layout; threads may share it."""
+
+    tokeniser: Tokeniser
+    network: Network
+    pooling: Pooling
+    pad_id: int
+    dimension: int
+    """Length of the vectors."""
+    max_tokens: int
+    """Tokens that are read of a text, special ones included."""
+    revision: str
+    """16 hex characters of a SHA-256 over model, tokenizer, pooling and max_tokens."""
+
+    @classmethod
+    def load(
+        cls,
+        directory: Path,
+        *,
+        provider: Provider = Provider.AUTO,
+        threads: int | None = None,
+        max_tokens: int | None = None,
+    ) -> Self:
+        """Loads an encoder and runs it once.
+
+        Args:
+            directory: Holds model.onnx or onnx/model.onnx, tokenizer.json and
+                config.json; optionally modules.json, 1_Pooling/config.json,
+                sentence_bert_config.json and tokenizer_config.json.
+            provider: Where the model runs.
+            threads: Of ONNX Runtime; `cpu_limit()` if None.
+            max_tokens: In place of the encoder's own.
+
+        Raises:
+            EncoderNotFoundError: A file is missing.
+            EncoderInvalidError: A file is damaged, the files do not fit together,
+                or the encoder needs what is not served here.
+            ProviderUnavailableError: CUDA was asked for and is not usable.
+        """
+        layout = Layout.read(directory)
+        limit = _checked_limit(layout, max_tokens)
+        tokeniser = Tokeniser.load(layout.tokenizer, max_tokens=limit, lowercase=layout.lowercase)
+        network = Network.load(layout.model, provider=provider, threads=_checked_threads(threads))
+        pooling = Pooling.MODEL if network.pooled else layout.require_pooling()
+        return cls(
+            tokeniser=tokeniser,
+            network=network,
+            pooling=pooling,
+            pad_id=layout.pad_id,
+            dimension=_probe(layout, tokeniser, network, pooling),
+            max_tokens=limit,
+            revision=_revision(layout, pooling, limit),
+        )
+
+    @property
+    def provider(self) -> str:
+        """The ONNX Runtime provider really in use."""
+        return self.network.provider
+
+    def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
+        """Tokenises texts, in their order.
+
+        An empty text is legal. A lone surrogate is read as U+FFFD.
+        """
+        return self.tokeniser.tokenise(texts)
+
+    def encode_tokens(self, tokens: Sequence[Tokens]) -> NDArray[np.float32]:
+        """Encodes tokenised texts.
+
+        Texts of like length run together (`encoders.batches`), so that little is
+        spent on padding. In other company a text's vector may differ in the last
+        bits.
+
+        Returns:
+            (n, d) in the order of the texts, unit norm, C-contiguous. A text that
+            the model maps to zero stays zero.
+
+        Raises:
+            EncoderInvalidError: The model gave NaN or infinity.
+        """
+        vectors = np.zeros((len(tokens), self.dimension), dtype=np.float32)
+        lengths = np.array([text.ids.size for text in tokens], dtype=np.int64)
+        for chosen in group_by_length(lengths, CPU if self.network.on_cpu else GPU):
+            ids, mask = pad([tokens[index].ids for index in chosen], self.pad_id)
+            vectors[chosen] = pool(self.pooling, self.network.run(ids, mask), mask)
+        if not np.isfinite(vectors).all():
+            message = "the encoder gave NaN or infinity; its model is damaged, fetch it again"
+            raise EncoderInvalidError(message)
+        return to_unit_norm(vectors)
+
+    def encode(self, texts: Sequence[str]) -> Encoded:
+        """Tokenises and encodes texts, in their order."""
+        tokens = self.tokenise(texts)
+        truncated = np.array([text.truncated for text in tokens], dtype=np.bool_)
+        return Encoded(self.encode_tokens(tokens), truncated)
+
+
+def _checked_limit(layout: Layout, wanted: int | None) -> int:
+    limit = layout.max_tokens if wanted is None else wanted
+    if layout.positions is not None and limit > layout.positions:
+        message = f"max_tokens is {limit}, but the encoder has only {layout.positions} positions"
+        raise EncoderInvalidError(message, field="max_tokens")
+    return limit
+
+
+def _checked_threads(threads: int | None) -> int:
+    if threads is not None and threads < 1:
+        raise EncoderInvalidError(f"threads is {threads}; give at least 1", field="threads")
+    return threads or cpu_limit()
+
+
+def _probe(layout: Layout, tokeniser: Tokeniser, network: Network, pooling: Pooling) -> int:
+    """Runs two texts of unlike length; the length of their vectors."""
+    tokens = tokeniser.tokenise(["", "One text that the model must be able to read."])
+    ids, mask = pad([text.ids for text in tokens], layout.pad_id)
+    try:
+        vectors = pool(pooling, network.run(ids, mask), mask)
+    except Exception as error:
+        message = f"{layout.model} fails on a plain text; export it again"
+        raise EncoderInvalidError(message) from error
+    dimension = int(vectors.shape[-1])
+    if pooling is not Pooling.MODEL and layout.embedding_size not in (None, dimension):
+        message = (
+            f"{layout.model} gives {dimension} numbers per token, but its configuration says "
+            f"{layout.embedding_size}; the files are of different encoders"
+        )
+        raise EncoderInvalidError(message)
+    return dimension
+
+
+def _revision(layout: Layout, pooling: Pooling, max_tokens: int) -> str:
+    # A large model keeps its weights beside it, in files that begin with its name.
+    parts = sorted(layout.model.parent.glob(f"{layout.model.name}*"))
+    notes = (pooling.value, str(max_tokens), str(layout.lowercase))
+    return sha256_of([*parts, layout.tokenizer], *notes)[:16]
