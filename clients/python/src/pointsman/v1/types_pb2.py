@@ -22,27 +22,28 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18pointsman/v1/types.proto\x12\x0cpointsman.v1\",\n\x06Vector\x12\x0e\n\x06values\x18\x01 \x03(\x02\x12\x12\n\nfloat32_le\x18\x02 \x01(\x0c\"K\n\x06Prompt\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12&\n\x06vector\x18\x02 \x01(\x0b\x32\x14.pointsman.v1.VectorH\x00\x42\t\n\x07\x63ontent\"\x8f\x01\n\x07Timings\x12\x10\n\x08queue_us\x18\x01 \x01(\x04\x12\x13\n\x0btokenise_us\x18\x02 \x01(\x04\x12\x11\n\tencode_us\x18\x03 \x01(\x04\x12\x11\n\trecall_us\x18\x04 \x01(\x04\x12\x13\n\x0b\x65stimate_us\x18\x05 \x01(\x04\x12\x10\n\x08learn_us\x18\x06 \x01(\x04\x12\x10\n\x08total_us\x18\x07 \x01(\x04\"p\n\x0cWriteReceipt\x12,\n\ndurability\x18\x01 \x01(\x0e\x32\x18.pointsman.v1.Durability\x12\x11\n\tsample_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\"4\n\x0e\x46ieldViolation\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\"r\n\tItemError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x36\n\x10\x66ield_violations\x18\x04 \x03(\x0b\x32\x1c.pointsman.v1.FieldViolation*W\n\nDurability\x12\x1a\n\x16\x44URABILITY_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44URABILITY_PROCESS\x10\x01\x12\x15\n\x11\x44URABILITY_DEVICE\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18pointsman/v1/types.proto\x12\x0cpointsman.v1\x1a\x1egoogle/protobuf/duration.proto\",\n\x06Vector\x12\x0e\n\x06values\x18\x01 \x03(\x02\x12\x12\n\nfloat32_le\x18\x02 \x01(\x0c\"K\n\x06Prompt\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12&\n\x06vector\x18\x02 \x01(\x0b\x32\x14.pointsman.v1.VectorH\x00\x42\t\n\x07\x63ontent\"\x8f\x01\n\x07Timings\x12\x10\n\x08queue_us\x18\x01 \x01(\x04\x12\x13\n\x0btokenise_us\x18\x02 \x01(\x04\x12\x11\n\tencode_us\x18\x03 \x01(\x04\x12\x11\n\trecall_us\x18\x04 \x01(\x04\x12\x13\n\x0b\x65stimate_us\x18\x05 \x01(\x04\x12\x10\n\x08learn_us\x18\x06 \x01(\x04\x12\x10\n\x08total_us\x18\x07 \x01(\x04\"p\n\x0cWriteReceipt\x12,\n\ndurability\x18\x01 \x01(\x0e\x32\x18.pointsman.v1.Durability\x12\x11\n\tsample_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\"4\n\x0e\x46ieldViolation\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\"\xa2\x01\n\tItemError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x36\n\x10\x66ield_violations\x18\x04 \x03(\x0b\x32\x1c.pointsman.v1.FieldViolation\x12.\n\x0bretry_delay\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration*W\n\nDurability\x12\x1a\n\x16\x44URABILITY_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44URABILITY_PROCESS\x10\x01\x12\x15\n\x11\x44URABILITY_DEVICE\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pointsman.v1.types_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DURABILITY']._serialized_start=595
-  _globals['_DURABILITY']._serialized_end=682
-  _globals['_VECTOR']._serialized_start=42
-  _globals['_VECTOR']._serialized_end=86
-  _globals['_PROMPT']._serialized_start=88
-  _globals['_PROMPT']._serialized_end=163
-  _globals['_TIMINGS']._serialized_start=166
-  _globals['_TIMINGS']._serialized_end=309
-  _globals['_WRITERECEIPT']._serialized_start=311
-  _globals['_WRITERECEIPT']._serialized_end=423
-  _globals['_FIELDVIOLATION']._serialized_start=425
-  _globals['_FIELDVIOLATION']._serialized_end=477
-  _globals['_ITEMERROR']._serialized_start=479
-  _globals['_ITEMERROR']._serialized_end=593
+  _globals['_DURABILITY']._serialized_start=676
+  _globals['_DURABILITY']._serialized_end=763
+  _globals['_VECTOR']._serialized_start=74
+  _globals['_VECTOR']._serialized_end=118
+  _globals['_PROMPT']._serialized_start=120
+  _globals['_PROMPT']._serialized_end=195
+  _globals['_TIMINGS']._serialized_start=198
+  _globals['_TIMINGS']._serialized_end=341
+  _globals['_WRITERECEIPT']._serialized_start=343
+  _globals['_WRITERECEIPT']._serialized_end=455
+  _globals['_FIELDVIOLATION']._serialized_start=457
+  _globals['_FIELDVIOLATION']._serialized_end=509
+  _globals['_ITEMERROR']._serialized_start=512
+  _globals['_ITEMERROR']._serialized_end=674
 # @@protoc_insertion_point(module_scope)

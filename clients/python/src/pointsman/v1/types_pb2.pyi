@@ -6,6 +6,7 @@ Value types that every service of Pointsman shares."""
 import builtins
 import collections.abc
 import google.protobuf.descriptor
+import google.protobuf.duration_pb2
 import google.protobuf.internal.containers
 import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
@@ -210,6 +211,7 @@ class ItemError(google.protobuf.message.Message):
     REASON_FIELD_NUMBER: builtins.int
     MESSAGE_FIELD_NUMBER: builtins.int
     FIELD_VIOLATIONS_FIELD_NUMBER: builtins.int
+    RETRY_DELAY_FIELD_NUMBER: builtins.int
     code: builtins.int
     """A google.rpc.Code."""
     reason: builtins.str
@@ -220,6 +222,10 @@ class ItemError(google.protobuf.message.Message):
     def field_violations(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___FieldViolation]:
         """The invalid fields, where the code is INVALID_ARGUMENT."""
 
+    @property
+    def retry_delay(self) -> google.protobuf.duration_pb2.Duration:
+        """When to try again, where that helps; the same as in google.rpc.RetryInfo."""
+
     def __init__(
         self,
         *,
@@ -227,7 +233,9 @@ class ItemError(google.protobuf.message.Message):
         reason: builtins.str = ...,
         message: builtins.str = ...,
         field_violations: collections.abc.Iterable[Global___FieldViolation] | None = ...,
+        retry_delay: google.protobuf.duration_pb2.Duration | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["code", b"code", "field_violations", b"field_violations", "message", b"message", "reason", b"reason"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["retry_delay", b"retry_delay"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["code", b"code", "field_violations", b"field_violations", "message", b"message", "reason", b"reason", "retry_delay", b"retry_delay"]) -> None: ...
 
 Global___ItemError: typing_extensions.TypeAlias = ItemError

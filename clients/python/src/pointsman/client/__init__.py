@@ -1,0 +1,73 @@
+"""Client of Pointsman: `Client` blocks, `AsyncClient` is for asyncio."""
+
+from pointsman.client.aio import AsyncClient
+from pointsman.client.blocking import Client
+from pointsman.client.enums import Durability, Embedding, Estimator
+from pointsman.client.errors import FieldError, PointsmanError
+from pointsman.client.inventory import (
+    EmbeddingSpace,
+    ImportResult,
+    Pool,
+    PoolVoter,
+    Router,
+    Sample,
+)
+from pointsman.client.policies import (
+    ArgMaxPolicy,
+    BudgetPolicy,
+    CostPenaltyPolicy,
+    Policy,
+    SamplePolicy,
+    Stickiness,
+    ThresholdPolicy,
+)
+from pointsman.client.requests import Answer, Generation, Generations, ScoreRequest
+from pointsman.client.results import (
+    Fallback,
+    GenerationScore,
+    ModelScore,
+    OutcomeResult,
+    RouteResult,
+    ScoreResult,
+    Timings,
+    VoterScore,
+    WriteReceipt,
+)
+from pointsman.client.vectors import Vector
+
+__all__ = [
+    "Answer",
+    "ArgMaxPolicy",
+    "AsyncClient",
+    "BudgetPolicy",
+    "Client",
+    "CostPenaltyPolicy",
+    "Durability",
+    "Embedding",
+    "EmbeddingSpace",
+    "Estimator",
+    "Fallback",
+    "FieldError",
+    "Generation",
+    "GenerationScore",
+    "Generations",
+    "ImportResult",
+    "ModelScore",
+    "OutcomeResult",
+    "PointsmanError",
+    "Policy",
+    "Pool",
+    "PoolVoter",
+    "RouteResult",
+    "Router",
+    "Sample",
+    "SamplePolicy",
+    "ScoreRequest",
+    "ScoreResult",
+    "Stickiness",
+    "ThresholdPolicy",
+    "Timings",
+    "Vector",
+    "VoterScore",
+    "WriteReceipt",
+]

@@ -1,0 +1,360 @@
+"""The blocking client."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import grpc
+
+from pointsman.client import replies
+from pointsman.client.calls import Feed, exchange, receive, require_places, send, send_all
+from pointsman.client.connection import DEFAULT_TARGET, ChannelOptions, Connection
+from pointsman.client.errors import PointsmanError
+from pointsman.client.requests import (
+    Answer,
+    Generations,
+    ScoreRequest,
+    import_header,
+    import_item,
+    outcome_message,
+    route_message,
+    score_item,
+    score_message,
+)
+from pointsman.v1 import (
+    admin_service_pb2,
+    admin_service_pb2_grpc,
+    routing_service_pb2_grpc,
+    scoring_service_pb2_grpc,
+)
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from pointsman.client.inventory import EmbeddingSpace, ImportResult, Pool, Router, Sample
+    from pointsman.client.policies import Policy, Stickiness
+    from pointsman.client.results import OutcomeResult, RouteResult, ScoreResult
+
+
+class Client:
+    """A connection to a Pointsman server. Safe to share between threads.
+
+    Every method raises `PointsmanError` where the call fails, and `TypeError` or `ValueError`,
+    before anything is sent, where an argument has no form that could be sent.
+
+    Args:
+        target: `unix:/path/to.sock`, or `host:port`.
+        timeout: Seconds that a call may take where it doesn't say; None for no limit. Streams
+            (`score_many`, `export_samples`, `import_samples`) have only their own.
+        credentials: For TLS; None for a plain connection.
+        retries: Further attempts, up to 4, of a call that fails with UNAVAILABLE, and only of
+            such a call. `delete_pool` is never repeated.
+        wait_for_ready: Waits, up to the timeout, for a server that isn't there yet, instead of
+            failing with UNAVAILABLE.
+        options: Channel options of gRPC; they win over the client's own.
+
+    Raises:
+        ValueError: The target or the number of retries is invalid.
+    """
+
+    def __init__(
+        self,
+        target: str = DEFAULT_TARGET,
+        *,
+        timeout: float | None = 5.0,
+        credentials: grpc.ChannelCredentials | None = None,
+        retries: int = 3,
+        wait_for_ready: bool = False,
+        options: ChannelOptions = (),
+    ) -> None:
+        self._connection = Connection.make(
+            target,
+            timeout=timeout,
+            credentials=credentials,
+            retries=retries,
+            wait_for_ready=wait_for_ready,
+            options=options,
+        )
+        self._channel = _open(self._connection)
+        self._scoring = scoring_service_pb2_grpc.ScoringServiceStub(self._channel)
+        self._routing = routing_service_pb2_grpc.RoutingServiceStub(self._channel)
+        self._admin = admin_service_pb2_grpc.AdminServiceStub(self._channel)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connection. Calls still in flight fail with CANCELLED."""
+        self._channel.close()
+
+    def score(
+        self,
+        prompt: Answer,
+        generations: Generations,
+        *,
+        pool: str = "",
+        learn: bool = False,
+        estimator: str | None = None,
+        neighbours: int | None = None,
+        embedding: str | None = None,
+        embedding_space: str = "",
+        sample_id: str | None = None,
+        timeout: float | None = None,
+        request_id: str | None = None,
+    ) -> ScoreResult:
+        """Ranks the answers to one prompt, without labels.
+
+        Prompt and answers are all text or all vectors, (d,) of one dimension.
+
+        Args:
+            prompt: What was asked.
+            generations: The answers: a mapping from voter to answer, or to the list of its
+                samples; or a sequence of `(voter, answer)` or `Generation`.
+            pool: The pool whose samples are recalled and learned; the default pool if empty.
+            learn: Adds this sample to the pool once the reply is decided.
+            estimator: An `Estimator` or its name; the server chooses if None.
+            neighbours: How many prompts Local rests on, this one included.
+            embedding: An `Embedding` or its name; the pool's own if None.
+            embedding_space: Names the caller's encoder, where vectors are sent.
+            sample_id: Names the sample, so that learning it twice adds it once. Made here if
+                None, and the same in every retry.
+            timeout: Seconds; the client's if None.
+            request_id: Names the call in the server's log; made here if None.
+        """
+        request = ScoreRequest(
+            prompt=prompt,
+            generations=generations,
+            pool=pool,
+            learn=learn,
+            estimator=estimator,
+            neighbours=neighbours,
+            embedding=embedding,
+            embedding_space=embedding_space,
+            sample_id=sample_id,
+        )
+        call = self._connection.call(timeout, request_id)
+        message = score_message(request)
+        reply = send(self._scoring.ScoreGenerations, message, call)
+        return replies.score_result(reply, call.request_id)
+
+    def score_many(
+        self,
+        requests: Iterable[ScoreRequest],
+        *,
+        in_flight: int = 32,
+        timeout: float | None = None,
+        request_id: str | None = None,
+    ) -> Generator[tuple[int, ScoreResult | PointsmanError], None, None]:
+        """Scores many prompts over one stream.
+
+        A bad item fails alone: its error is yielded, not raised. What ends the whole stream is
+        raised, be it a `PointsmanError` or what `requests` itself raised.
+
+        Args:
+            requests: Pulled in a thread of gRPC, as replies make room.
+            in_flight: Most items that are sent and not answered.
+            timeout: Seconds for the whole stream; no limit if None.
+            request_id: Names the stream in the server's log; made here if None.
+
+        Yields:
+            The index of a request and its result or error, as they are ready.
+        """
+        call = self._connection.stream(timeout, request_id)
+        feed = Feed(requests, score_item, in_flight=require_places(in_flight))
+        return exchange(
+            self._scoring.ScoreGenerationsStream,
+            feed,
+            call,
+            lambda reply: replies.score_item_result(reply, call.request_id),
+        )
+
+    def route(
+        self,
+        prompt: Answer,
+        *,
+        router: str = "",
+        candidates: Sequence[str] = (),
+        denied: Sequence[str] = (),
+        policy: Policy | None = None,
+        stickiness: Stickiness | None = None,
+        embedding_space: str = "",
+        timeout: float | None = None,
+        request_id: str | None = None,
+    ) -> RouteResult:
+        """Chooses the model that should answer a prompt.
+
+        Args:
+            prompt: What will be asked: text, or a vector (d,).
+            router: Name of the router; the server's default if empty.
+            candidates: Only these models may be chosen; all that the router knows if empty.
+            denied: These models may not be chosen.
+            policy: How a model is chosen from the scores; the best score if None.
+            stickiness: Stays with the model of the turn before unless another leads it.
+            embedding_space: Names the caller's encoder, where a vector is sent.
+            timeout: Seconds; the client's if None.
+            request_id: Names the call in the server's log; made here if None.
+        """
+        message = route_message(
+            prompt,
+            router=router,
+            candidates=candidates,
+            denied=denied,
+            policy=policy,
+            stickiness=stickiness,
+            embedding_space=embedding_space,
+        )
+        call = self._connection.call(timeout, request_id)
+        reply = send(self._routing.RoutePrompt, message, call)
+        return replies.route_result(reply, call.request_id)
+
+    def record_outcome(
+        self,
+        quality: float,
+        *,
+        model: str,
+        sample_id: str | None = None,
+        prompt: Answer | None = None,
+        pool: str = "",
+        outcome_id: str | None = None,
+        embedding_space: str = "",
+        timeout: float | None = None,
+        request_id: str | None = None,
+    ) -> OutcomeResult:
+        """Tells how good an answer turned out to be.
+
+        Args:
+            quality: From 0 to 1.
+            model: The model, or voter, that answered.
+            sample_id: The learned sample that the answer belongs to; or else
+            prompt: the prompt that was answered. Exactly one of the two.
+            pool: The pool that keeps the outcome; the default pool if empty.
+            outcome_id: Names the outcome, so that recording it twice adds it once. Made here if
+                None, and the same in every retry.
+            embedding_space: Names the caller's encoder, where a vector is sent.
+            timeout: Seconds; the client's if None.
+            request_id: Names the call in the server's log; made here if None.
+        """
+        message = outcome_message(
+            quality,
+            model=model,
+            sample_id=sample_id,
+            prompt=prompt,
+            pool=pool,
+            outcome_id=outcome_id,
+            embedding_space=embedding_space,
+        )
+        call = self._connection.call(timeout, request_id)
+        reply = send(self._routing.RecordOutcome, message, call)
+        return replies.outcome_result(reply, call.request_id)
+
+    def pools(
+        self, *, timeout: float | None = None, request_id: str | None = None
+    ) -> tuple[Pool, ...]:
+        """Lists every pool, by name."""
+        message = admin_service_pb2.ListPoolsRequest()
+        call = self._connection.call(timeout, request_id)
+        reply = send(self._admin.ListPools, message, call)
+        return tuple(replies.pool(each) for each in reply.pools)
+
+    def pool(
+        self, name: str, *, timeout: float | None = None, request_id: str | None = None
+    ) -> Pool:
+        """Describes one pool."""
+        message = admin_service_pb2.GetPoolRequest(pool=name)
+        call = self._connection.call(timeout, request_id)
+        return replies.pool(send(self._admin.GetPool, message, call).pool)
+
+    def delete_pool(
+        self, name: str, *, timeout: float | None = None, request_id: str | None = None
+    ) -> int:
+        """Removes a pool with all it has learned; returns how many samples. There is no way back.
+
+        Never retried: a repetition after a lost reply would find no pool.
+        """
+        message = admin_service_pb2.DeletePoolRequest(pool=name)
+        call = self._connection.call(timeout, request_id)
+        return send(self._admin.DeletePool, message, call).samples
+
+    def export_samples(
+        self, pool: str, *, timeout: float | None = None, request_id: str | None = None
+    ) -> Generator[Sample, None, None]:
+        """Yields every sample of a pool, oldest first.
+
+        Their space, which an import asks for, is `client.pool(name).space`.
+
+        Args:
+            pool: Name of the pool.
+            timeout: Seconds for the whole stream; no limit if None.
+            request_id: Names the stream in the server's log; made here if None.
+        """
+        message = admin_service_pb2.ExportSamplesRequest(pool=pool)
+        call = self._connection.stream(timeout, request_id)
+        return receive(self._admin.ExportSamples, message, call, replies.exported_samples)
+
+    def import_samples(
+        self,
+        pool: str,
+        samples: Iterable[Sample],
+        *,
+        space: EmbeddingSpace,
+        timeout: float | None = None,
+        request_id: str | None = None,
+    ) -> ImportResult:
+        """Adds exported samples to a pool; those it has already are skipped.
+
+        Where `samples` itself raises, the error passes through, and the samples before it stay
+        imported.
+
+        Args:
+            pool: Name of the pool; created if there is none.
+            samples: Pulled in a thread of gRPC, as the server reads.
+            space: Where their vectors live; must be the pool's.
+            timeout: Seconds for the whole stream; no limit if None.
+            request_id: Names the stream in the server's log; made here if None.
+        """
+        call = self._connection.stream(timeout, request_id)
+        feed = Feed(samples, import_item, header=import_header(pool, space))
+        reply = send_all(self._admin.ImportSamples, feed, call)
+        return replies.import_result(reply)
+
+    def routers(
+        self, *, timeout: float | None = None, request_id: str | None = None
+    ) -> tuple[Router, ...]:
+        """Lists every router, by name."""
+        message = admin_service_pb2.ListRoutersRequest()
+        call = self._connection.call(timeout, request_id)
+        reply = send(self._admin.ListRouters, message, call)
+        return tuple(replies.router(each) for each in reply.routers)
+
+    def router(
+        self, name: str, *, timeout: float | None = None, request_id: str | None = None
+    ) -> Router:
+        """Describes one router."""
+        message = admin_service_pb2.GetRouterRequest(router=name)
+        call = self._connection.call(timeout, request_id)
+        return replies.router(send(self._admin.GetRouter, message, call).router)
+
+    def reload_router(
+        self, name: str, *, timeout: float | None = None, request_id: str | None = None
+    ) -> Router:
+        """Loads a router's artefact anew; the old one stays in service if the new is broken."""
+        message = admin_service_pb2.ReloadRouterRequest(router=name)
+        call = self._connection.call(timeout, request_id)
+        return replies.router(send(self._admin.ReloadRouter, message, call).router)
+
+
+def _open(connection: Connection) -> grpc.Channel:
+    target, options = connection.target, connection.options
+    if connection.credentials is None:
+        return grpc.insecure_channel(target, options)
+    return grpc.secure_channel(target, connection.credentials, options)

@@ -1,0 +1,96 @@
+"""How a model is chosen from a router's scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from pointsman.v1 import routing_service_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class ArgMaxPolicy:
+    """Takes the best score."""
+
+
+@dataclass(frozen=True, slots=True)
+class SamplePolicy:
+    """Draws a model with probability softmax(score / temperature)."""
+
+    temperature: float
+    """Above 0; lower is nearer to `ArgMaxPolicy`."""
+    seed: int | None = None
+    """Makes the draw repeatable."""
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetPolicy:
+    """Takes the best score among the models that cost no more."""
+
+    max_cost: float
+    """In the unit of the router's costs."""
+
+
+@dataclass(frozen=True, slots=True)
+class CostPenaltyPolicy:
+    """Takes the best of score - penalty * cost."""
+
+    penalty: float
+    """Score given up per unit of cost; 0 or more. `lambda` in the contract."""
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdPolicy:
+    """Calls the strong model where its lead over the weak one reaches the threshold."""
+
+    strong: str
+    """The dearer model."""
+    weak: str
+    """The cheaper model."""
+    threshold: float
+    """Least lead in score."""
+
+
+Policy: TypeAlias = ArgMaxPolicy | SamplePolicy | BudgetPolicy | CostPenaltyPolicy | ThresholdPolicy
+"""One of the rules above."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stickiness:
+    """Stays with the previous model while no other leads it by more than the margin."""
+
+    previous_model: str
+    """The model of the turn before."""
+    margin: float
+    """Lead in score that another model needs; 0 or more."""
+
+
+def policy_message(
+    policy: Policy | None, stickiness: Stickiness | None
+) -> routing_service_pb2.Policy | None:
+    """Builds the policy of a request; None where nothing is said."""
+    if policy is None and stickiness is None:
+        return None
+    message = routing_service_pb2.Policy() if policy is None else _rule_message(policy)
+    if stickiness is not None:
+        message.stickiness.previous_model = stickiness.previous_model
+        message.stickiness.margin = stickiness.margin
+    return message
+
+
+def _rule_message(policy: Policy) -> routing_service_pb2.Policy:
+    wire = routing_service_pb2.Policy
+    match policy:
+        case ArgMaxPolicy():
+            return wire(arg_max=wire.ArgMax())
+        case SamplePolicy(temperature, seed):
+            return wire(sample=wire.Sample(temperature=temperature, seed=seed))
+        case BudgetPolicy(max_cost):
+            return wire(budget=wire.Budget(max_cost=max_cost))
+        case CostPenaltyPolicy(penalty):
+            # The field's name is a keyword of Python.
+            return wire(cost_penalty=wire.CostPenalty(**{"lambda": penalty}))
+        case ThresholdPolicy(strong, weak, threshold):
+            rule = wire.Threshold(strong=strong, weak=weak, threshold=threshold)
+            return wire(threshold=rule)
+    raise TypeError(f"A policy must be one of the client's, not {type(policy).__name__}.")

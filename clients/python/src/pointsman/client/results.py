@@ -1,0 +1,196 @@
+"""What scoring and routing return: plain values, free of gRPC and protobuf."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pointsman.client.enums import Durability, Estimator
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Where a call spent its time inside the server, in microseconds; 0 for a stage not run."""
+
+    queue_us: int
+    """Waiting for a place in a batch."""
+    tokenise_us: int
+    """Text to tokens."""
+    encode_us: int
+    """Tokens to vectors, shared by every call of the same batch."""
+    recall_us: int
+    """Finding the nearest prompts of the pool."""
+    estimate_us: int
+    """Estimating noise, or scoring candidates."""
+    learn_us: int
+    """Making the sample durable."""
+    total_us: int
+    """From admission to reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteReceipt:
+    """What became of a write."""
+
+    durability: Durability
+    """How far it is safe; `NONE` if it did not happen."""
+    sample_id: str
+    """Name of the sample, for `record_outcome`."""
+    reason: str
+    """Why nothing was written, or `SAMPLE_EXISTS` for a repeated sample; empty else."""
+    message: str
+    """The reason as one sentence; empty where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationScore:
+    """One answer's place."""
+
+    voter: str
+    """Who answered."""
+    sample: int
+    """Which of the voter's answers this is, from 0."""
+    weight: float
+    """Share of trust; those of a reply sum to 1."""
+    noise_variance: float | None
+    """The voter's estimated noise; may be zero or negative. None where too few voters answered."""
+    rank: int
+    """1 is the best; every rank occurs once."""
+    mean_squared_distance: float
+    """To the answers of the other voters."""
+    truncated: bool
+    """The text was longer than the encoder reads; the rest was not seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class VoterScore:
+    """One voter's place."""
+
+    voter: str
+    """Who answered."""
+    weight: float
+    """Share of trust; those of the voters sum to 1."""
+    noise_variance: float | None
+    """As in `GenerationScore`."""
+    rank: int
+    """1 is the best; every rank occurs once."""
+    generations: int
+    """Answers of this voter in the request."""
+    samples_used: int
+    """Samples of the pool, this one included, that its noise rests on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """Why another estimator ran than the one asked for."""
+
+    wanted: Estimator
+    """The one asked for, or that the server would have chosen."""
+    reason: str
+    """An upper-case reason, as in `POOL_EMPTY`."""
+    message: str
+    """One sentence for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreResult:
+    """Which answer is best, how sure that is, and why."""
+
+    best_index: int
+    """Index into `scores`, which are in the order of the request."""
+    scores: tuple[GenerationScore, ...]
+    """One per answer."""
+    voters: tuple[VoterScore, ...]
+    """One per voter, in order of first appearance."""
+    estimator: Estimator
+    """The one that ran."""
+    neighbours_used: int
+    """Samples that the estimate rests on, this one included."""
+    margin: float
+    """How far the best voter leads the second, in mean squared distances; 0 is a tie."""
+    margin_standard_error: float | None
+    """Of the margin; None with fewer than two samples."""
+    tied: tuple[int, ...]
+    """Indexes of the answers as good as the best, itself included; empty where it is alone."""
+    agreement: float
+    """Mean cosine between the answers of different voters, in [-1, 1]."""
+    fallback: Fallback | None
+    """Set where another estimator ran than the one asked for."""
+    learned: WriteReceipt | None
+    """What became of the sample, where the request asked to learn."""
+    timings: Timings
+    """Where the time went."""
+    encoder_revision: str
+    """Empty where the request carried vectors."""
+    pool_revision: int
+    """Samples that the pool had ever taken; 0 where there is no pool yet."""
+    prompt_truncated: bool
+    """The prompt was longer than the encoder reads; the rest was not seen."""
+    max_tokens: int
+    """Tokens that the encoder reads of a text; 0 where the request carried vectors."""
+    request_id: str
+    """The id of the call, which the server logs too."""
+
+    @property
+    def best(self) -> str:
+        """The voter of the best answer."""
+        return self.scores[self.best_index].voter
+
+
+@dataclass(frozen=True, slots=True)
+class ModelScore:
+    """One model's place."""
+
+    model: str
+    """Name of the model."""
+    score: float
+    """The router's own; only the order is comparable between routers."""
+    probability: float | None
+    """Calibrated probability that it is the one to choose; None without a calibration."""
+    cost: float | None
+    """Of a call, in the unit of the router's data; None where unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteResult:
+    """Which model should answer, and why."""
+
+    model: str
+    """The model to call."""
+    ranking: tuple[ModelScore, ...]
+    """All candidates, best first."""
+    margin: float
+    """Score of the first less that of the second."""
+    entropy: float
+    """Of the probabilities, in nats."""
+    abstained: bool
+    """The router was not sure enough and `model` is its configured fallback."""
+    fallback_reason: str
+    """Why it abstained or fell back, in upper case; empty else."""
+    fallback_message: str
+    """The reason as one sentence; empty else."""
+    router: str
+    """Router that answered."""
+    router_revision: str
+    """Its revision."""
+    neighbours_used: int
+    """Samples that the scores rest on, for routers that recall."""
+    voters_used: int
+    """Voters that the scores rest on, for routers that recall."""
+    timings: Timings
+    """Where the time went."""
+    prompt_truncated: bool
+    """The prompt was longer than the encoder reads; the rest was not seen."""
+    request_id: str
+    """The id of the call, which the server logs too."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeResult:
+    """What became of an outcome."""
+
+    recorded: WriteReceipt
+    """How far it is safe."""
+    request_id: str
+    """The id of the call, which the server logs too."""

@@ -1,0 +1,285 @@
+"""Every method of both clients, against a server that answers from the request."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from pointsman.client import (
+    ArgMaxPolicy,
+    BudgetPolicy,
+    CostPenaltyPolicy,
+    Durability,
+    EmbeddingSpace,
+    Estimator,
+    Fallback,
+    Generation,
+    GenerationScore,
+    ImportResult,
+    ModelScore,
+    PoolVoter,
+    Sample,
+    SamplePolicy,
+    Stickiness,
+    ThresholdPolicy,
+    Timings,
+    VoterScore,
+    WriteReceipt,
+)
+from pointsman.v1 import admin_service_pb2, routing_service_pb2, scoring_service_pb2
+
+ANSWERS = {"a": "yes", "b": ["no", "never"]}
+
+
+async def test_score_returns_all_that_the_server_says(driver):
+    result = await driver.call("score", "why?", ANSWERS, request_id="r-1")
+    assert (result.best_index, result.best) == (0, "a")
+    assert result.scores == (
+        GenerationScore("a", 0, 0.5, 0.1, 1, 0.75, truncated=True),
+        GenerationScore("b", 0, 0.5, None, 2, 0.75, truncated=False),
+        GenerationScore("b", 1, 0.5, None, 3, 0.75, truncated=False),
+    )
+    assert result.voters == (
+        VoterScore("a", 0.5, 0.1, 1, 1, 9),
+        VoterScore("b", 0.5, None, 2, 2, 9),
+    )
+    assert result.estimator is Estimator.SINGLE
+    assert (result.margin, result.margin_standard_error) == (0.25, 0.125)
+    assert (result.tied, result.agreement, result.neighbours_used) == ((0, 1), 0.5, 3)
+    assert (result.fallback, result.learned) == (None, None)
+    assert result.timings == Timings(1, 2, 3, 4, 5, 6, 21)
+    assert (result.encoder_revision, result.pool_revision) == ("0123456789abcdef", 7)
+    assert (result.prompt_truncated, result.max_tokens, result.request_id) == (True, 256, "r-1")
+
+
+async def test_score_sends_all_that_the_caller_says(driver, fake):
+    await driver.call(
+        "score",
+        "why?",
+        ANSWERS,
+        pool="p",
+        learn=True,
+        estimator="global",
+        neighbours=0,
+        embedding="prompt_and_generation",
+        embedding_space="mine",
+        sample_id="s-1",
+    )
+    (request,) = fake.requests("ScoreGenerations")
+    expected = scoring_service_pb2.ScoreGenerationsRequest(
+        pool="p",
+        learn=True,
+        estimator=scoring_service_pb2.ESTIMATOR_GLOBAL,
+        neighbours=0,
+        embedding=scoring_service_pb2.EMBEDDING_PROMPT_AND_GENERATION,
+        embedding_space="mine",
+        sample_id="s-1",
+    )
+    expected.prompt.text = "why?"
+    for voter, text in (("a", "yes"), ("b", "no"), ("b", "never")):
+        expected.generations.add(voter=voter, text=text)
+    assert request == expected
+
+
+async def test_score_of_vectors_over_tcp(served, driver_kind):
+    driver = driver_kind(served.tcp)
+    answers = [Generation("a", [0.0, 1.0]), Generation("b", [1.0, 0.0])]
+    result = await driver.call("score", [0.5, 0.5], answers)
+    await driver.close()
+    (request,) = served.fake.requests("ScoreGenerations")
+    assert request.prompt.vector.float32_le == b"\0\0\0?\0\0\0?"
+    assert not request.HasField("neighbours")
+    assert result.best == "a"
+
+
+async def test_fallback_and_receipt_are_values(driver):
+    result = await driver.call(
+        "score", "why?", ANSWERS, estimator=Estimator.LOCAL, learn=True, sample_id="s-1"
+    )
+    assert result.fallback == Fallback(
+        Estimator.LOCAL, "POOL_EMPTY", "The pool has no samples yet."
+    )
+    assert result.learned == WriteReceipt(Durability.PROCESS, "s-1", "", "")
+
+
+async def test_learning_names_the_sample_and_scoring_does_not(driver, fake):
+    await driver.call("score", "why?", ANSWERS)
+    first = await driver.call("score", "why?", ANSWERS, learn=True)
+    second = await driver.call("score", "why?", ANSWERS, learn=True)
+    assert fake.requests("ScoreGenerations")[0].sample_id == ""
+    assert len(first.learned.sample_id) == 32
+    assert first.learned.sample_id != second.learned.sample_id
+
+
+async def test_request_ids_are_made_where_absent_and_sent(driver, fake):
+    named = await driver.call("score", "why?", ANSWERS, request_id="mine")
+    made = await driver.call("score", "why?", ANSWERS)
+    sent = [each["x-request-id"] for each in fake.metadata("ScoreGenerations")]
+    assert sent == [named.request_id, made.request_id]
+    assert named.request_id == "mine"
+    assert len(made.request_id) == 32
+
+
+async def test_request_ids_that_grpc_cannot_carry_are_refused(driver, fake):
+    with pytest.raises(ValueError, match="must be printable ASCII"):
+        await driver.call("score", "why?", ANSWERS, request_id="a\nb")
+    assert fake.attempts == []
+
+
+async def test_route(driver, fake):
+    result = await driver.call(
+        "route",
+        "why?",
+        router="knn",
+        candidates=["atlas", "borealis"],
+        denied=["cirrus"],
+        embedding_space="mine",
+        request_id="r-1",
+    )
+    assert (result.model, result.router, result.router_revision) == ("atlas", "knn", "r1")
+    assert result.ranking == (
+        ModelScore("atlas", 2.0, 0.75, 0.0),
+        ModelScore("borealis", 1.5, None, None),
+    )
+    assert (result.margin, result.entropy, result.abstained) == (0.5, 0.25, True)
+    assert (result.fallback_reason, result.fallback_message) == ("UNSURE", "The margin is small.")
+    assert (result.neighbours_used, result.voters_used) == (4, 5)
+    assert (result.timings.total_us, result.prompt_truncated) == (9, True)
+    assert result.request_id == "r-1"
+    (request,) = fake.requests("RoutePrompt")
+    expected = routing_service_pb2.RoutePromptRequest(
+        router="knn",
+        candidates=["atlas", "borealis"],
+        denied=["cirrus"],
+        embedding_space="mine",
+    )
+    expected.prompt.text = "why?"
+    assert request == expected
+
+
+@pytest.mark.parametrize(
+    ("policy", "rule", "fields"),
+    [
+        (ArgMaxPolicy(), "arg_max", {}),
+        (SamplePolicy(0.5, seed=0), "sample", {"temperature": 0.5, "seed": 0}),
+        (SamplePolicy(0.5), "sample", {"temperature": 0.5}),
+        (BudgetPolicy(2.0), "budget", {"max_cost": 2.0}),
+        (CostPenaltyPolicy(0.25), "cost_penalty", {"lambda": 0.25}),
+        (
+            ThresholdPolicy("atlas", "borealis", 0.5),
+            "threshold",
+            {"strong": "atlas", "weak": "borealis", "threshold": 0.5},
+        ),
+    ],
+)
+async def test_route_policies(driver, fake, policy, rule, fields):
+    await driver.call("route", "why?", policy=policy)
+    (request,) = fake.requests("RoutePrompt")
+    assert request.policy.WhichOneof("rule") == rule
+    sent = {each.name: value for each, value in getattr(request.policy, rule).ListFields()}
+    assert sent == fields
+    assert not request.policy.HasField("stickiness")
+
+
+async def test_route_stickiness_needs_no_policy(driver, fake):
+    await driver.call("route", "why?", stickiness=Stickiness("atlas", 0.5))
+    (request,) = fake.requests("RoutePrompt")
+    assert request.policy.WhichOneof("rule") is None
+    assert request.policy.stickiness.previous_model == "atlas"
+    assert request.policy.stickiness.margin == 0.5
+
+
+@pytest.mark.parametrize("argument", ["candidates", "denied"])
+async def test_route_refuses_one_string_of_models(driver, argument):
+    with pytest.raises(TypeError, match=f"{argument} must be a list of models"):
+        await driver.call("route", "why?", **{argument: "atlas"})
+
+
+async def test_record_outcome_of_a_sample(driver, fake):
+    result = await driver.call(
+        "record_outcome", 0.5, model="a", sample_id="s-1", pool="p", outcome_id="o-1"
+    )
+    assert result.recorded == WriteReceipt(Durability.DEVICE, "s-1", "", "")
+    assert result.request_id == fake.metadata("RecordOutcome")[0]["x-request-id"]
+    assert fake.requests("RecordOutcome") == [
+        routing_service_pb2.RecordOutcomeRequest(
+            pool="p", sample_id="s-1", model="a", quality=0.5, outcome_id="o-1"
+        )
+    ]
+
+
+async def test_record_outcome_of_a_prompt_names_the_outcome(driver, fake):
+    await driver.call("record_outcome", 1, model="a", prompt="why?", embedding_space="mine")
+    (request,) = fake.requests("RecordOutcome")
+    assert request.WhichOneof("subject") == "prompt"
+    assert request.prompt.text == "why?"
+    assert (len(request.outcome_id), request.embedding_space) == (32, "mine")
+
+
+@pytest.mark.parametrize("subject", [{}, {"sample_id": "s-1", "prompt": "why?"}])
+async def test_record_outcome_wants_one_subject(driver, subject):
+    with pytest.raises(ValueError, match="exactly one"):
+        await driver.call("record_outcome", 0.5, model="a", **subject)
+
+
+async def test_pools(driver, fake):
+    pools = await driver.call("pools")
+    one = await driver.call("pool", "one")
+    assert [each.name for each in pools] == ["one", "two"]
+    assert pools[0] == one
+    assert one.space == EmbeddingSpace("caller", 2)
+    assert (one.samples, one.capacity, one.revision) == (3, 10, 4)
+    assert one.voters == (PoolVoter("a", 3, -0.5), PoolVoter("b", 1, None))
+    assert one.created_at == datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
+    assert (one.oldest_at, one.newest_at) == (None, None)
+    assert await driver.call("delete_pool", "one") == 3
+    assert fake.requests("DeletePool")[0].pool == "one"
+
+
+async def test_routers(driver, fake):
+    (listed,) = await driver.call("routers")
+    assert listed == await driver.call("router", "knn")
+    assert listed == await driver.call("reload_router", "knn")
+    assert (listed.name, listed.kind, listed.revision) == ("knn", "knn", "r1")
+    assert (listed.models, listed.space) == (("a", "b"), EmbeddingSpace("caller", 2))
+    assert (listed.loaded_at, listed.last_error) == (datetime(2026, 1, 2, tzinfo=UTC), "")
+    assert fake.requests("ReloadRouter")[0].router == "knn"
+
+
+async def test_samples_come_back_as_they_were_imported(driver, fake):
+    learned_at = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+    samples = [
+        Sample(f"s-{each}", learned_at, [each, 0.5], ("a", "b", "c"), [1.0, 2.0, 3.0])
+        for each in range(3)
+    ]
+    space = EmbeddingSpace("caller", 2)
+    imported = await driver.call("import_samples", "p", samples, space=space)
+    assert imported == ImportResult(3, 1, Durability.PROCESS)
+    assert fake.imported[0].header.pool == "p"
+    assert (fake.imported[0].header.space.id, fake.imported[0].header.space.dimension) == (
+        "caller",
+        2,
+    )
+    fake.imported = fake.imported[1:]
+    exported = await driver.collect("export_samples", "p")
+    assert [each.sample_id for each in exported] == ["s-0", "s-1", "s-2"]
+    assert all(each.learned_at == learned_at for each in exported)
+    assert [list(each.prompt) for each in exported] == [[0.0, 0.5], [1.0, 0.5], [2.0, 0.5]]
+    assert exported[0].voters == ("a", "b", "c")
+    assert list(exported[0].distances) == [1.0, 2.0, 3.0]
+    again = await driver.call("import_samples", "p", exported, space=space)
+    assert again.imported == 3
+
+
+async def test_times_do_not_drift(driver, fake):
+    item = admin_service_pb2.ImportSamplesRequest()
+    item.sample.learn_time.seconds = 1_700_000_000
+    item.sample.learn_time.nanos = 628_163_999
+    fake.imported = [item]
+    (sample,) = await driver.collect("export_samples", "p")
+    assert sample.learned_at.microsecond == 628_164
+
+
+async def test_an_import_of_nothing_sends_the_header_alone(driver, fake):
+    result = await driver.call("import_samples", "p", [], space=EmbeddingSpace("caller", 2))
+    assert result.imported == 0
+    assert len(fake.imported) == 1

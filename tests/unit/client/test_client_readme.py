@@ -1,0 +1,91 @@
+"""The examples that people copy."""
+
+import asyncio
+import json
+import re
+import subprocess
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+EXAMPLES = ROOT / "examples"
+BLOCKS = re.findall(
+    r"```python\n(.*?)```", (ROOT / "clients/python/README.md").read_text("utf-8"), re.DOTALL
+)
+
+
+def run_block(block, target):
+    names = {}
+    exec(block.replace("unix:/run/pointsman/pointsman.sock", target), names)
+    return names
+
+
+async def test_the_ten_lines_run(served, capsys):
+    assert len(BLOCKS[0].strip().splitlines()) <= 11
+    await asyncio.to_thread(run_block, BLOCKS[0], served.unix)
+    assert capsys.readouterr().out == "atlas-70b It arrives at 17:25. margin 0.25\n"
+
+
+async def test_the_asynchronous_lines_run(served):
+    names = run_block(BLOCKS[1], served.unix)
+    assert await names["best_of"]({"a": "yes", "b": "no"}) == "a"
+
+
+def test_the_example_prompts_are_whole():
+    lines = (EXAMPLES / "generations.jsonl").read_text("utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    voters = {each["voter"] for each in rows[0]["generations"]}
+    assert len({row["prompt"] for row in rows}) == 12
+    assert len(voters) == 5
+    for row in rows:
+        assert {each["voter"] for each in row["generations"]} == voters
+        assert len({each["text"] for each in row["generations"]}) == 5
+        assert all(each["text"].strip() for each in row["generations"])
+
+
+@pytest.fixture(scope="module")
+def quickstart():
+    spec = spec_from_file_location("quickstart", EXAMPLES / "quickstart.py")
+    module = module_from_spec(spec)
+    # Its dataclasses look themselves up.
+    sys.modules["quickstart"] = module
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules["quickstart"]
+
+
+def test_quickstart_shows_what_a_failed_server_said(quickstart, tmp_path):
+    log = tmp_path / "server.log"
+    code = "print('first'); print('no encoder here'); raise SystemExit(2)"
+    with log.open("wb") as output:
+        process = subprocess.Popen([sys.executable, "-c", code], stdout=output)
+    server = quickstart.Server(process, f"unix:{tmp_path}/s", log)
+    with pytest.raises(quickstart.QuickstartError, match=r"exit code 2(.|\n)*no encoder here"):
+        quickstart.wait_until_serving(server)
+
+
+def test_quickstart_gives_up_on_a_server_that_is_never_ready(quickstart, tmp_path, monkeypatch):
+    monkeypatch.setattr(quickstart, "START_SECONDS", 0.0)
+    log = tmp_path / "server.log"
+    log.touch()
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    server = quickstart.Server(process, f"unix:{tmp_path}/s", log)
+    with pytest.raises(quickstart.QuickstartError, match=r"not ready after 0 s(.|\n)*log is empty"):
+        quickstart.wait_until_serving(server)
+    process.kill()
+    process.wait()
+
+
+def test_quickstart_reports_a_failure_by_its_exit_code(quickstart, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(quickstart, "EXAMPLES", tmp_path / "generations.jsonl")
+    (tmp_path / "generations.jsonl").touch()
+
+    def fail(*_):
+        raise quickstart.QuickstartError("it broke.")
+
+    monkeypatch.setattr(quickstart, "run", fail)
+    assert quickstart.main() == 1
+    assert "quickstart: it broke." in capsys.readouterr().err
