@@ -1,0 +1,191 @@
+"""Smoothie over whole data sets, with every core."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import threading_layer  # type: ignore[attr-defined]  # numba has no stubs
+from numpy.typing import NDArray
+
+from scoring.errors import InvalidArrayError
+from scoring.kernels import dataset
+from scoring.kernels.judge import rank_noise, weigh_noise
+from scoring.kernels.request import conclude
+from scoring.validation import (
+    LARGEST_SQUARED_NORM,
+    as_flags,
+    as_floats,
+    as_neighbours,
+    refuse_vectors,
+)
+
+_EMBEDDINGS = ("samples", "voters", "dimensions")
+_QUERIES_AT_ONCE = 256
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NoiseFit:
+    """How noisy the K voters of a data set are: once, or for each of n prompts.
+
+    Attributes:
+        noise_variance: (K,) or (n, K) float64, NaN where too few voters identify
+            it; an unbiased estimate, so it may be zero or negative.
+        weight: Same shape, float64; each row sums to 1.
+        order: Same shape, int64: voters by noise ascending, NaN last.
+    """
+
+    noise_variance: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    order: NDArray[np.int64]
+
+
+def fit_global(
+    embeddings: NDArray[np.float32], present: NDArray[np.bool_] | None = None
+) -> NoiseFit:
+    """Estimates one noise per voter over a data set (Smoothie-Global).
+
+    With every voter present this is one pass over the embeddings, linear in K;
+    else every pair is measured, and weighs as many samples as it has.
+
+    Args:
+        embeddings: (n, K, d) float32 of the answers of K voters to n prompts.
+        present: (n, K) bool, which voters answered; the embeddings of the others
+            aren't read.
+
+    Returns:
+        A fit of shape (K,).
+
+    Raises:
+        InvalidArrayError: An array has the wrong shape or type, or a vector holds
+            NaN, infinity or numbers so large that distances overflow float32.
+    """
+    floats = as_floats(embeddings, field="embeddings", axes=_EMBEDDINGS)
+    samples, voters, _ = floats.shape
+    if present is None or as_flags(present, field="present", shape=(samples, voters)).all():
+        return _closed_form(floats)
+    rows = _pair_rows(floats, present)
+    sums = np.asarray(np.nansum(rows, axis=0, dtype=np.float64))
+    counts = np.count_nonzero(~np.isnan(rows), axis=0)
+    noise, weight, order, *_ = conclude(sums, counts, np.arange(voters, dtype=np.int64), voters)
+    return NoiseFit(noise, weight, order)
+
+
+def _closed_form(embeddings: NDArray[np.float32]) -> NoiseFit:
+    samples, voters, _ = embeddings.shape
+    sums, refused = dataset.sum_distances(embeddings, LARGEST_SQUARED_NORM)
+    if refused:
+        refuse_vectors(embeddings, field="embeddings")
+    means = np.maximum(sums.sum(axis=0), 0.0) / samples
+    total = means.sum() / 2
+    scale = total / max(voters * (voters - 1) / 2, 1)
+    noise = np.full(voters, np.nan)
+    if voters > 2:
+        noise = ((voters - 1) * means - total) / ((voters - 1) * (voters - 2))
+    return NoiseFit(noise, weigh_noise(noise, scale), rank_noise(noise, scale)[0])
+
+
+def fit_local(
+    embeddings: NDArray[np.float32],
+    neighbours: NDArray[np.int64],
+    present: NDArray[np.bool_] | None = None,
+) -> NoiseFit:
+    """Estimates noise for every prompt over its neighbours (Smoothie-Local).
+
+    Args:
+        embeddings: (n, K, d) float32 of the answers of K voters to n prompts.
+        neighbours: (n, k) int64, the samples that each prompt's estimate rests
+            on, itself among them, as `nearest_prompts` gives.
+        present: (n, K) bool, which voters answered; the embeddings of the others
+            aren't read.
+
+    Returns:
+        A fit of shape (n, K).
+
+    Raises:
+        InvalidArrayError: As for `fit_global`; or a neighbour is no sample.
+    """
+    floats = as_floats(embeddings, field="embeddings", axes=_EMBEDDINGS)
+    samples, voters, _ = floats.shape
+    indices = as_neighbours(neighbours, field="neighbours", samples=samples)
+    flags = np.ones((samples, voters), np.bool_) if present is None else present
+    rows = _pair_rows(floats, flags)
+    return NoiseFit(*dataset.estimate_neighbourhoods(rows, indices, voters))
+
+
+def _pair_rows(embeddings: NDArray[np.float32], present: NDArray[np.bool_]) -> NDArray[np.float32]:
+    flags = as_flags(present, field="present", shape=embeddings.shape[:2])
+    rows, refused = dataset.pair_rows(embeddings, flags, LARGEST_SQUARED_NORM)
+    if refused:
+        refuse_vectors(np.where(flags[:, :, None], embeddings, 0), field="embeddings")
+    return rows
+
+
+def fit_samples(embeddings: NDArray[np.float32]) -> NoiseFit:
+    """Estimates noise for every prompt from several samples of each voter.
+
+    The distance of two voters is the mean over all s * s pairs of their samples.
+
+    Args:
+        embeddings: (n, K, s, d) float32 of s answers of each of K voters to n
+            prompts.
+
+    Returns:
+        A fit of shape (n, K).
+
+    Raises:
+        InvalidArrayError: As for `fit_global`.
+    """
+    axes = ("prompts", "voters", "samples", "dimensions")
+    floats = as_floats(embeddings, field="embeddings", axes=axes)
+    rows, refused = dataset.cross_rows(floats, LARGEST_SQUARED_NORM)
+    if refused:
+        refuse_vectors(floats, field="embeddings")
+    themselves = np.arange(floats.shape[0], dtype=np.int64)[:, None]
+    return NoiseFit(*dataset.estimate_neighbourhoods(rows, themselves, floats.shape[1]))
+
+
+def nearest_prompts(vectors: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """Finds the k nearest prompts of every prompt by squared distance, exactly.
+
+    Args:
+        vectors: (n, d) float32 prompt embeddings.
+        k: How many, the prompt itself included.
+
+    Returns:
+        (n, min(k, n)) int64, nearest first; the prompt itself is always the first,
+        also where others are equal to it.
+
+    Raises:
+        InvalidArrayError: The vectors have the wrong shape or hold NaN, infinity
+            or numbers too large; or k is below 1.
+    """
+    floats = as_floats(vectors, field="vectors", axes=("prompts", "dimensions"))
+    if k < 1:
+        raise InvalidArrayError(f"k is {k}; give at least 1, the prompt itself.", field="k")
+    points = floats.astype(np.float64)
+    norms = np.einsum("nd,nd->n", points, points)
+    if not norms.max() <= LARGEST_SQUARED_NORM:
+        refuse_vectors(floats, field="vectors")
+    nearest = np.empty((len(points), min(k, len(points))), np.int64)
+    for start in range(0, len(points), _QUERIES_AT_ONCE):
+        block = slice(start, start + _QUERIES_AT_ONCE)
+        distances = norms - 2 * points[block] @ points.T
+        rows = np.arange(len(distances))
+        distances[rows, start + rows] = -np.inf
+        nearest[block] = _smallest(distances, nearest.shape[1])
+    return nearest
+
+
+def _smallest(distances: NDArray[np.float64], k: int) -> NDArray[np.int64]:
+    candidates = np.argpartition(distances, k - 1, axis=1)[:, :k]
+    order = np.argsort(np.take_along_axis(distances, candidates, axis=1), axis=1)
+    return np.take_along_axis(candidates, order, axis=1)
+
+
+def check_threading_layer() -> str:
+    """Runs one small parallel kernel, and returns the threading layer it ran on.
+
+    Parallel kernels are entered by one thread at a time, which every layer
+    allows. The first call compiles, for some seconds.
+    """
+    dataset.sum_distances(np.zeros((1, 1, 1), np.float32), 1.0)
+    return str(threading_layer())

@@ -1,0 +1,177 @@
+"""Smoothie on one request: alone, over its neighbourhood, or over a whole pool.
+
+Guha, Chen, Chow, Khare and Ré, "Smoothie: Label Free Language Model Routing",
+NeurIPS 2024: an answer that lies close to the others carries less noise.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.answers import Answers
+from scoring.evidence import Neighbourhood, Totals
+from scoring.kernels.request import Sums, estimate
+from scoring.kernels.solve import solve_noise
+from scoring.pairs import pair_count
+from scoring.validation import as_distances, as_list
+
+_NO_SUMS, _NO_COUNTS = np.zeros(0), np.zeros(0, np.int64)
+_NO_TOTALS: Sums = (_NO_SUMS, _NO_COUNTS, _NO_SUMS, _NO_SUMS, _NO_COUNTS, _NO_COUNTS)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Estimate:
+    """How noisy the voters of a request are.
+
+    Attributes:
+        voters: Names of the request's K voters.
+        noise_variance: (K,) float64, expected squared distance of the voter's
+            answer from the latent true one. An unbiased estimate, so it may be
+            zero or negative. NaN where too few voters identify it.
+        weight: (K,) float64, in proportion to 1 / max(noise, floor), where floor
+            is a thousandth of the mean distance used; sums to 1.
+        order: (K,) int64, voters by noise ascending, NaN last; ties with the best
+            keep the request's order.
+        samples_used: (K,) int64, samples, the current one included, in which the
+            voter had at least one pair.
+        neighbours_used: Samples the estimate rests on, the current one included.
+        margin: Noise of the second less that of the best, over the mean squared
+            distance between voters in those samples; 0 for a tie, for one voter,
+            and where the noise of two voters isn't identified.
+        margin_standard_error: Of the margin, over the samples that tell both
+            voters apart; NaN with fewer than two of them.
+        tied: Voters whose noise is within 1e-9 of the mean distance from the
+            best, the best included; all, where nobody's noise is identified;
+            empty where the best is alone.
+    """
+
+    voters: tuple[str, ...]
+    noise_variance: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    order: NDArray[np.int64]
+    samples_used: NDArray[np.int64]
+    neighbours_used: int
+    margin: float
+    margin_standard_error: float
+    tied: tuple[int, ...]
+
+
+def estimate_alone(answers: Answers) -> Estimate:
+    """Estimates noise from one prompt's answers alone."""
+    rows = np.empty((0, 0), np.float32)
+    return _estimate(answers, (), _NO_TOTALS, rows, samples=1)
+
+
+def estimate_local(answers: Answers, neighbourhood: Neighbourhood) -> Estimate:
+    """Estimates noise over the nearest prompts and this one (Smoothie-Local).
+
+    Voters of the pool that didn't answer this prompt take part, since their pairs
+    identify the others; they aren't in the result.
+
+    Raises:
+        InvalidArrayError: The rows don't fit the neighbourhood's voters, or hold
+            anything but squared distances and NaN.
+    """
+    pool = neighbourhood.voters
+    rows = as_distances(neighbourhood.rows, field="neighbourhood.rows", pairs=pair_count(len(pool)))
+    return _estimate(answers, pool, _NO_TOTALS, rows, samples=len(rows) + 1)
+
+
+def estimate_global(answers: Answers, totals: Totals) -> Estimate:
+    """Estimates noise over every sample of a pool and this one (Smoothie-Global).
+
+    Voters of the pool that didn't answer this prompt take part, as in
+    `estimate_local`. `samples_used` counts the pool's samples in which the voter
+    answered, with or without others.
+
+    Raises:
+        InvalidArrayError: The sums don't fit the pool's voters, or aren't finite.
+    """
+    sums = _checked(totals)
+    rows = np.empty((0, sums[0].shape[0]), np.float32)
+    return _estimate(answers, totals.voters, sums, rows, samples=totals.samples + 1)
+
+
+def noise_of_totals(totals: Totals) -> NDArray[np.float64]:
+    """Estimates noise from a pool alone, with no current sample.
+
+    Returns:
+        (V,) noise variance of the pool's voters, NaN where it isn't identified.
+
+    Raises:
+        InvalidArrayError: As for `estimate_global`.
+    """
+    sums, counts, *_ = _checked(totals)
+    return solve_noise(sums, counts, len(totals.voters))
+
+
+def _checked(totals: Totals) -> Sums:
+    voters = len(totals.voters)
+    pairs = pair_count(voters)
+    return (
+        as_list(totals.sums, np.float64, field="totals.sums", length=pairs),
+        as_list(totals.counts, np.int64, field="totals.counts", length=pairs),
+        as_list(totals.contrast_sums, np.float64, field="totals.contrast_sums", length=pairs),
+        as_list(totals.contrast_squares, np.float64, field="totals.contrast_squares", length=pairs),
+        as_list(totals.contrast_counts, np.int64, field="totals.contrast_counts", length=pairs),
+        as_list(totals.voter_samples, np.int64, field="totals.voter_samples", length=voters),
+    )
+
+
+def _estimate(
+    answers: Answers,
+    pool: tuple[str, ...],
+    totals: Sums,
+    rows: NDArray[np.float32],
+    *,
+    samples: int,
+) -> Estimate:
+    pairs = pair_count(len(answers.voters))
+    current = as_list(answers.pairs, np.float32, field="answers.pairs", length=pairs)
+    position, voters = _together(pool, answers.voters)
+    noise, weight, order, ties, used, margin, error = estimate(
+        totals, rows, len(pool), current, position, voters
+    )
+    tied = tuple(order[:ties].tolist()) if ties > 1 else ()
+    return Estimate(answers.voters, noise, weight, order, used, samples, margin, error, tied)
+
+
+def _together(pool: Sequence[str], voters: Sequence[str]) -> tuple[NDArray[np.int64], int]:
+    """Places the request's voters among the pool's; new ones follow them."""
+    places = {voter: place for place, voter in enumerate(pool)}
+    position = [places.setdefault(voter, len(places)) for voter in voters]
+    return np.array(position, np.int64), len(places)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ranking:
+    """The generations of a request in order.
+
+    Attributes:
+        best_index: Index of the best generation.
+        rank: (g,) int64, 1 for the best; every rank occurs once.
+        weight: (g,) float64, the voter's weight divided evenly among its
+            generations; sums to 1.
+        tied: For each voter tied with the best, its best generation, in rank
+            order; empty where the best voter is alone.
+    """
+
+    best_index: int
+    rank: NDArray[np.int64]
+    weight: NDArray[np.float64]
+    tied: tuple[int, ...]
+
+
+def rank_generations(answers: Answers, estimate: Estimate) -> Ranking:
+    """Ranks generations by their voter, then by their distance to other voters' answers."""
+    place = np.empty(len(answers.voters), np.int64)
+    place[estimate.order] = np.arange(place.shape[0])
+    best_first = np.lexsort((answers.mean_squared_distance, place[answers.voter_of]))
+    rank = np.empty(best_first.shape[0], np.int64)
+    rank[best_first] = np.arange(1, rank.shape[0] + 1)
+    share = estimate.weight / answers.samples_per_voter
+    _, first = np.unique(place[answers.voter_of[best_first]], return_index=True)
+    tied = tuple(best_first[first[: len(estimate.tied)]].tolist())
+    return Ranking(int(best_first[0]), rank, share[answers.voter_of], tied)

@@ -1,0 +1,37 @@
+"""Compiled kernels: arrays in, arrays out, each with exactly one signature."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.kernels.contrasts import contrast_row
+from scoring.kernels.measure import measure
+from scoring.kernels.request import estimate
+
+
+def row_contrasts(row: NDArray[np.float32], voters: int) -> NDArray[np.float64]:
+    """Returns the differences of single-sample noise between all pairs of voters.
+
+    For voters i < j present in the sample (with at least one pair), the closed
+    form on the K voters present gives noise_i - noise_j = (S_i - S_j) / (K - 2).
+
+    Args:
+        row: (V(V-1)/2,) float32 squared distances of one sample, NaN where a
+            pair is missing.
+        voters: V.
+
+    Returns:
+        (V(V-1)/2,) float64; NaN where a voter is missing, with fewer than three
+        voters present, and everywhere if some pair between those present is
+        missing.
+    """
+    return contrast_row(np.require(row, np.float32, ["C", "A", "W"]), int(voters))
+
+
+def warm_up() -> None:
+    """Compiles every kernel that a request may run, by running each once on three voters."""
+    vectors, voters = np.eye(3, dtype=np.float32), np.arange(3, dtype=np.int64)
+    pairs = measure(vectors, voters, 3)[0]
+    row_contrasts(pairs, 3)
+    sums, counts = np.zeros(3), np.zeros(3, np.int64)
+    totals = (sums, counts, sums, sums, counts, counts)
+    estimate(totals, pairs[None], 3, pairs, voters, 3)

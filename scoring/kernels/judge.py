@@ -1,0 +1,80 @@
+"""From noise to a ranking and weights, defined for every noise."""
+
+import numpy as np
+
+from scoring.kernels.compilation import request_kernel
+from scoring.kernels.contrasts import Floats, Integers
+
+# Noise below this share of the mean distance counts as this share in weights.
+FLOOR = 1e-3
+# Noise equal within this share of the mean distance is a tie.
+TIE = 1e-9
+
+
+@request_kernel
+def mean_distance(sums: Floats, counts: Integers) -> float:
+    """Returns the mean squared distance over every pair of every sample, 0 with none."""
+    total, samples = 0.0, 0
+    for cell in range(counts.shape[0]):
+        if counts[cell] > 0:
+            total += sums[cell]
+            samples += counts[cell]
+    return max(total / max(samples, 1), 0.0)
+
+
+@request_kernel
+def rank_noise(noise: Floats, scale: float) -> tuple[Integers, int]:
+    """Orders voters by noise ascending, NaN last.
+
+    Voters within `TIE` of the best are equal: they keep their own order, so that
+    rounding doesn't decide between identical answers.
+
+    Args:
+        noise: (K,) noise variances, NaN where unknown.
+        scale: Mean squared distance.
+
+    Returns:
+        (K,) voters, best first, and how many of them are as good as the first.
+    """
+    voters, best = noise.shape[0], np.inf
+    for voter in range(voters):
+        if noise[voter] < best:
+            best = noise[voter]
+    keys, order = np.zeros(voters), np.zeros(voters, np.int64)
+    ties = 0
+    for voter in range(voters):
+        keys[voter] = np.inf if np.isnan(noise[voter]) else noise[voter]
+        if keys[voter] <= best + TIE * scale:
+            keys[voter] = best
+            ties += 1
+        place = voter
+        while place > 0 and keys[order[place - 1]] > keys[voter]:
+            order[place] = order[place - 1]
+            place -= 1
+        order[place] = voter
+    return order, ties
+
+
+@request_kernel
+def weigh_noise(noise: Floats, scale: float) -> Floats:
+    """Returns weights in proportion to 1 / max(noise, FLOOR * scale), that sum to 1.
+
+    A voter of unknown noise weighs 0, unless all are unknown: then all weigh the
+    same. So do all known voters where every distance is zero.
+
+    Args:
+        noise: (K,) noise variances, NaN where unknown.
+        scale: Mean squared distance.
+
+    Returns:
+        (K,) weights, finite, at least 0.
+    """
+    floor, total = FLOOR * scale, 0.0
+    weights = np.zeros(noise.shape[0])
+    for voter in range(weights.shape[0]):
+        if not np.isnan(noise[voter]):
+            weights[voter] = floor / noise[voter] if noise[voter] > floor else 1.0
+            total += weights[voter]
+    for voter in range(weights.shape[0]):
+        weights[voter] = weights[voter] / total if total > 0 else 1.0 / weights.shape[0]
+    return weights

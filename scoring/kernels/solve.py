@@ -1,0 +1,122 @@
+"""Noise from distances: least squares over the pairs that exist.
+
+With independent zero-mean errors the expected squared distance of two voters is
+the sum of their noise variances, d_ij = noise_i + noise_j (Guha et al., NeurIPS
+2024). Weighted by the samples per pair, the normal equations are
+Q noise = b with Q = D + A, the signless Laplacian of the graph of pairs. A
+connected component of it determines its noise exactly if it has an odd cycle.
+"""
+
+import numpy as np
+
+from scoring.kernels.compilation import request_kernel
+from scoring.kernels.contrasts import Floats, Integers, column
+
+
+@request_kernel
+def mark_component(counts: Integers, queue: Integers, colours: Integers, known: Integers) -> None:
+    """Colours one component with 1 and -1, breadth first, and marks it if that fails.
+
+    Args:
+        counts: (V(V-1)/2,) samples that have the pair.
+        queue: (V,) room, of which the first is the voter to start from.
+        colours: (V,) 0 for voters of no component so far.
+        known: (V,) takes 1 for every voter of a component with an odd cycle.
+    """
+    colours[queue[0]] = 1
+    head, tail, odd = 0, 1, 0
+    while head < tail:
+        voter = queue[head]
+        head += 1
+        for other in range(colours.shape[0]):
+            if other != voter and counts[column(voter, other)] > 0:
+                if colours[other] == 0:
+                    colours[other] = -colours[voter]
+                    queue[tail] = other
+                    tail += 1
+                elif colours[other] == colours[voter]:
+                    odd = 1
+    for place in range(tail):
+        known[queue[place]] = odd
+
+
+@request_kernel
+def identify(counts: Integers, voters: int) -> Integers:
+    """Tells which voters' noise the pairs determine.
+
+    Args:
+        counts: (V(V-1)/2,) samples that have the pair.
+        voters: V.
+
+    Returns:
+        (V,) 1 where the voter's component of the pair graph has an odd cycle,
+        else 0.
+    """
+    colours, known = np.zeros(voters, np.int64), np.zeros(voters, np.int64)
+    queue = np.zeros(voters, np.int64)
+    for start in range(voters):
+        if colours[start] == 0:
+            queue[0] = start
+            mark_component(counts, queue, colours, known)
+    return known
+
+
+@request_kernel
+def factorise(matrix: Floats) -> None:
+    """Replaces the lower triangle of a positive definite matrix by its Cholesky factor."""
+    for i in range(matrix.shape[0]):
+        for j in range(i + 1):
+            rest = matrix[i, j]
+            for inner in range(j):
+                rest -= matrix[i, inner] * matrix[j, inner]
+            matrix[i, j] = np.sqrt(rest) if i == j else rest / matrix[j, j]
+
+
+@request_kernel
+def substitute(factor: Floats, values: Floats) -> None:
+    """Replaces b by the solution of L L' x = b, forwards and then backwards."""
+    size = values.shape[0]
+    for i in range(size):
+        for inner in range(i):
+            values[i] -= factor[i, inner] * values[inner]
+        values[i] /= factor[i, i]
+    for i in range(size - 1, -1, -1):
+        for inner in range(i + 1, size):
+            values[i] -= factor[inner, i] * values[inner]
+        values[i] /= factor[i, i]
+
+
+@request_kernel
+def solve_noise(sums: Floats, counts: Integers, voters: int) -> Floats:
+    """Returns the least-squares noise of every voter.
+
+    Minimises sum_ij counts_ij (sums_ij / counts_ij - noise_i - noise_j)^2. Where
+    all counts are equal this is the triplet estimate averaged over all pairs of
+    other voters, noise_i = [(K-1) S_i - T] / [(K-1)(K-2)].
+
+    Args:
+        sums: (V(V-1)/2,) of the squared distances of the pair.
+        counts: (V(V-1)/2,) samples that have the pair.
+        voters: V.
+
+    Returns:
+        (V,) noise variances, NaN where the pairs don't determine them.
+    """
+    known, noise = identify(counts, voters), np.zeros(voters)
+    matrix = np.zeros((voters, voters))
+    for j in range(voters):
+        for i in range(j):
+            cell = column(i, j)
+            if known[i] == 1 and counts[cell] > 0:
+                matrix[j, i] = counts[cell]
+                matrix[i, i] += counts[cell]
+                matrix[j, j] += counts[cell]
+                noise[i] += sums[cell]
+                noise[j] += sums[cell]
+        # An equation of its own keeps the matrix definite.
+        matrix[j, j] += 1 - known[j]
+    factorise(matrix)
+    substitute(matrix, noise)
+    for voter in range(voters):
+        noise[voter] = noise[voter] if known[voter] == 1 else np.nan
+    return noise
