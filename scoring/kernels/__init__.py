@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.kernels.contrasts import contrast_row
+from scoring.kernels.distances import squared_distances
 from scoring.kernels.measure import measure
 from scoring.kernels.request import estimate
 
@@ -32,6 +33,7 @@ def warm_up() -> None:
     vectors, voters = np.eye(3, dtype=np.float32), np.arange(3, dtype=np.int64)
     pairs = measure(vectors, voters, 3)[0]
     row_contrasts(pairs, 3)
+    squared_distances(vectors, vectors[0])
     sums, counts = np.zeros(3), np.zeros(3, np.int64)
     totals = (sums, counts, sums, sums, counts, counts)
     estimate(totals, pairs[None], 3, pairs, voters, 3)

@@ -1,0 +1,197 @@
+"""The distances between voters of every live sample, and their sums."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.kernels import row_contrasts
+from scoring.pairs import pair_count
+
+Columns = tuple[int, ...]
+"""Voters of a sample, as columns of its pool."""
+
+
+@lru_cache(maxsize=1024)
+def pair_columns(columns: Columns) -> NDArray[np.int64]:
+    """Where the pairs of a sample's K voters stand in a row of the pool (K(K-1)/2,)."""
+    later, earlier = np.tril_indices(len(columns), -1)
+    voters = np.asarray(columns, np.int64)
+    low, high = (
+        np.minimum(voters[earlier], voters[later]),
+        np.maximum(voters[earlier], voters[later]),
+    )
+    targets: NDArray[np.int64] = high * (high - 1) // 2 + low
+    targets.flags.writeable = False
+    return targets
+
+
+def in_column_order(
+    columns: Columns, pairs: NDArray[np.float32]
+) -> tuple[Columns, NDArray[np.float32]]:
+    """Sorts the voters of samples (n, K(K-1)/2), and their pairs with them."""
+    order = tuple(sorted(range(len(columns)), key=columns.__getitem__))
+    return tuple(columns[i] for i in order), np.ascontiguousarray(pairs[:, pair_columns(order)])
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What some samples of the same voters contribute to the totals of their pool."""
+
+    columns: Columns
+    samples: int
+    sums: NDArray[np.float64]
+    contrast_sums: NDArray[np.float64]
+    contrast_squares: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, columns: Columns, pairs: NDArray[np.float32]) -> "Share":
+        """Sums rows (n, K(K-1)/2) of voters in ascending column order."""
+        sums = pairs.sum(axis=0, dtype=np.float64)
+        if len(columns) < 3:  # too few to tell their noise apart
+            return cls(columns, len(pairs), sums, np.zeros(0), np.zeros(0))
+        contrasts = np.stack([row_contrasts(row, len(columns)) for row in pairs])
+        squares = np.einsum("ij,ij->j", contrasts, contrasts)
+        return cls(columns, len(pairs), sums, contrasts.sum(axis=0), squares)
+
+
+class RunningSums:
+    """Sums (P,) float64 that terms join and leave without leaving a trace.
+
+    The rounding error of every step is summed as well (Neumaier, 1974), so a
+    sum does not drift however many samples come and go.
+    """
+
+    def __init__(self) -> None:
+        self._sums = np.zeros(0)
+        self._lost = np.zeros(0)
+
+    def widen(self, size: int) -> None:
+        """Appends zeros."""
+        self._sums = np.pad(self._sums, (0, size - len(self._sums)))
+        self._lost = np.pad(self._lost, (0, size - len(self._lost)))
+
+    def add(self, columns: NDArray[np.int64], terms: NDArray[np.float64]) -> None:
+        """Adds one term to each of some distinct columns."""
+        old = self._sums[columns]
+        new = old + terms
+        part = new - old
+        self._lost[columns] += (old - (new - part)) + (terms - part)
+        self._sums[columns] = new
+
+    def values(self, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The sums; exactly zero where nothing is left in them."""
+        return np.where(counts == 0, 0.0, self._sums + self._lost)
+
+
+class RunningTotals:
+    """The arrays of `scoring.evidence.Totals`, kept up to date by shares."""
+
+    def __init__(self) -> None:
+        self.voter_samples = np.zeros(0, np.int64)
+        self.counts = np.zeros(0, np.int64)
+        self.contrast_counts = np.zeros(0, np.int64)
+        self.sums = RunningSums()
+        self.contrast_sums = RunningSums()
+        self.contrast_squares = RunningSums()
+
+    def widen(self, voters: int) -> None:
+        """Makes room for more voters."""
+        self.voter_samples = np.pad(self.voter_samples, (0, voters - len(self.voter_samples)))
+        pairs = pair_count(voters)
+        self.counts = np.pad(self.counts, (0, pairs - len(self.counts)))
+        self.contrast_counts = np.pad(self.contrast_counts, (0, pairs - len(self.contrast_counts)))
+        for sums in (self.sums, self.contrast_sums, self.contrast_squares):
+            sums.widen(pairs)
+
+    def add(self, share: Share, sign: int = 1) -> None:
+        """Adds a share, or takes it away with sign -1."""
+        targets = pair_columns(share.columns)
+        self.voter_samples[list(share.columns)] += sign * share.samples
+        self.counts[targets] += sign * share.samples
+        self.sums.add(targets, sign * share.sums)
+        if share.contrast_sums.size:
+            self.contrast_counts[targets] += sign * share.samples
+            self.contrast_sums.add(targets, sign * share.contrast_sums)
+            self.contrast_squares.add(targets, sign * share.contrast_squares)
+
+
+@dataclass(frozen=True, slots=True)
+class VoterBlock:
+    """One voter's part of the table: its distances to the voters before it."""
+
+    distances: NDArray[np.float32]
+    """(slots, number of voters before it)."""
+    present: NDArray[np.bool_]
+    """Which samples it answered (slots,)."""
+
+    @classmethod
+    def empty(cls, slots: int, earlier: int) -> "VoterBlock":
+        """A voter that answered nothing yet."""
+        return cls(np.full((slots, earlier), np.nan, np.float32), np.zeros(slots, np.bool_))
+
+    def grown(self, slots: int) -> "VoterBlock":
+        """The same with room for more samples."""
+        more = self.empty(slots, self.distances.shape[1])
+        more.distances[: len(self.distances)] = self.distances
+        more.present[: len(self.present)] = self.present
+        return more
+
+
+class AgreementTable:
+    """One row of distances per slot, NaN where missing, as one block per voter.
+
+    A new voter adds a block and copies nothing. The tuple of blocks is replaced,
+    never changed, so that a reader that holds the old one stays consistent.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._slots = 0
+        self._blocks: tuple[VoterBlock, ...] = ()
+
+    def reserve(self, slots: int) -> None:
+        """Makes room for `slots` samples, by doubling up to the capacity."""
+        if slots > self._slots:
+            self._slots = min(self._capacity, max(slots, 2 * self._slots, 64))
+            self._blocks = tuple(block.grown(self._slots) for block in self._blocks)
+
+    def widen(self, blocks: tuple[VoterBlock, ...]) -> None:
+        """Takes new voters, whose blocks `blocks_for` has made."""
+        self._blocks = (*self._blocks, *blocks)
+
+    def blocks_for(self, voters: int) -> tuple[VoterBlock, ...]:
+        """Blocks of the voters that are missing to have so many; changes nothing."""
+        missing = range(len(self._blocks), voters)
+        return tuple(VoterBlock.empty(self._slots, earlier) for earlier in missing)
+
+    def write(self, slots: NDArray[np.int64], columns: Columns, pairs: NDArray[np.float32]) -> None:
+        """Fills empty slots (n,) with rows (n, K(K-1)/2) of voters in column order."""
+        for place, column in enumerate(columns):
+            block = self._blocks[column]
+            block.present[slots] = True
+            first = pair_count(place)
+            earlier = np.asarray(columns[:place], np.int64)
+            block.distances[np.ix_(slots, earlier)] = pairs[:, first : first + place]
+
+    def read(self, slot: int) -> tuple[Columns, NDArray[np.float32]]:
+        """The voters of one sample in column order, and its pairs (1, K(K-1)/2)."""
+        columns = tuple(j for j, block in enumerate(self._blocks) if block.present[slot])
+        parts = [
+            self._blocks[column].distances[slot, list(columns[:place])]
+            for place, column in enumerate(columns)
+        ]
+        return columns, np.concatenate([np.zeros(0, np.float32), *parts])[None]
+
+    def clear(self, slot: int, columns: Sequence[int]) -> None:
+        """Empties the slot of a sample of these voters."""
+        for column in columns:
+            self._blocks[column].present[slot] = False
+            self._blocks[column].distances[slot] = np.nan
+
+    def rows(self, slots: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Whole rows (n, P) float32 of the pool, NaN where a pair is missing."""
+        parts = [block.distances[slots] for block in self._blocks]
+        return np.concatenate([np.zeros((len(slots), 0), np.float32), *parts], axis=1)

@@ -1,0 +1,59 @@
+"""A lock that many readers share and that one writer takes between them."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class SharedLock:
+    """Phase-fair lock for many readers and ONE writer thread.
+
+    A reader that arrives while the writer is in, or waits, is admitted when
+    that one write ends, before the writer may come again: readers wait for one
+    write at most, however many writes follow each other. The writer waits for
+    the readers that were in before it, and no others.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._readers = 0
+        self._waiting = 0
+        self._writer = False
+        self._phase = 0
+
+    @contextmanager
+    def read(self) -> Iterator[None]:
+        """Holds off the writer, not other readers."""
+        self._enter()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._readers -= 1
+                if not self._readers:
+                    self._changed.notify_all()
+
+    def _enter(self) -> None:
+        with self._changed:
+            if not self._writer:
+                self._readers += 1
+                return
+            # The writer counts us in when it leaves: see write().
+            self._waiting += 1
+            phase = self._phase
+            self._changed.wait_for(lambda: self._phase != phase)
+
+    @contextmanager
+    def write(self) -> Iterator[None]:
+        """Holds off everybody. Only one thread may ever ask for this."""
+        with self._changed:
+            self._writer = True
+            self._changed.wait_for(lambda: not self._readers)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._writer = False
+                self._readers, self._waiting = self._waiting, 0
+                self._phase += 1
+                self._changed.notify_all()

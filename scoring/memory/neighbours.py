@@ -1,0 +1,92 @@
+"""The nearest prompts of a pool: young ones exactly, older ones by graphs."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.memory.exact import ExactBuffer, Found, nearest
+from scoring.memory.locks import SharedLock
+from scoring.memory.segment import Segment
+from scoring.memory.values import MemorySettings
+
+
+class NeighbourIndex:
+    """Prompt vectors in order of time.
+
+    A new vector goes into a small buffer that is searched exactly, so it is
+    found at once. The writer moves the oldest of the buffer into the youngest
+    graph, one at a time, and readers run between two insertions. Forgotten
+    samples are marked dead in their graph; a graph with little left alive is
+    dissolved into a second exact buffer, and its memory freed.
+
+    `search` runs under the read lock. `add` and `forget` run under the write
+    lock. `merge` and `dissolve` are called by the writer without the lock and
+    take it themselves, for one insertion at a time.
+    """
+
+    def __init__(self, dimension: int, settings: MemorySettings, lock: SharedLock) -> None:
+        self._dimension = dimension
+        self._settings = settings
+        self._lock = lock
+        self._recent = ExactBuffer(dimension)
+        self._elders = ExactBuffer(dimension)
+        self.segments: tuple[Segment, ...] = ()
+
+    @property
+    def waiting(self) -> int:
+        """Samples in the buffer beyond those that belong there."""
+        return max(0, self._recent.live - self._settings.exact)
+
+    def add(self, seq: int, vector: NDArray[np.float32]) -> None:
+        """Appends a sample (d,), found by the next search."""
+        self._recent.add(seq, vector)
+
+    def add_elder(self, seq: int, vector: NDArray[np.float32]) -> None:
+        """Keeps an old sample (d,) outside the graphs."""
+        self._elders.add(seq, vector)
+
+    def forget(self, seq: int) -> None:
+        """Takes out a live sample."""
+        for segment in self.segments:
+            if segment.holds(seq):
+                segment.remove(seq)
+                return
+        if not self._recent.remove(seq):
+            self._elders.remove(seq)
+
+    def search(self, vector: NDArray[np.float32], k: int) -> Found:
+        """The `k` nearest to `vector` (d,) by squared distance, or fewer, nearest first."""
+        found = [segment.search(vector, k) for segment in self.segments]
+        found += [self._recent.search(vector, k), self._elders.search(vector, k)]
+        seqs = np.concatenate([part[0] for part in found])
+        return nearest(seqs, np.concatenate([part[1] for part in found]), k)
+
+    def merge(self) -> None:
+        """Moves the oldest sample of the buffer into the youngest graph."""
+        seq, vector = self._recent.oldest()
+        segment = self.youngest()
+        twin = segment.twin_of(vector)
+        if twin is None and segment.crowded:
+            with self._lock.write():
+                segment.grow()
+        with self._lock.write():
+            segment.insert(seq, vector, twin)
+            self._recent.remove(seq)
+
+    def youngest(self) -> Segment:
+        """The graph that takes new samples."""
+        if not self.segments or self.segments[-1].full:
+            segment = Segment(self._dimension, self._settings.segment_size, self._settings.hnsw)
+            self.segments = (*self.segments, segment)
+        return self.segments[-1]
+
+    def sparse(self) -> Segment | None:
+        """A graph to dissolve."""
+        return next((segment for segment in self.segments if segment.sparse), None)
+
+    def dissolve(self, segment: Segment) -> None:
+        """Moves what is left alive of a graph into the exact buffer, and drops the graph."""
+        survivors = segment.survivors()
+        with self._lock.write():
+            for seq, vector in survivors:
+                self._elders.add(seq, vector)
+            self.segments = tuple(other for other in self.segments if other is not segment)

@@ -1,0 +1,146 @@
+"""One pool in memory: what requests read while the writer adds to it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.errors import SpaceMismatchError
+from scoring.evidence import Neighbourhood, Totals
+from scoring.memory.agreement import (
+    AgreementTable,
+    Columns,
+    RunningTotals,
+    Share,
+    in_column_order,
+)
+from scoring.memory.locks import SharedLock
+from scoring.memory.log import LogSample, PoolRecord
+from scoring.memory.neighbours import NeighbourIndex
+from scoring.memory.slots import SlotMap
+from scoring.memory.values import EmbeddingSpace, MemorySettings, PoolDescription
+
+
+class Pool:
+    """The live samples of a pool. Any thread may read; one thread changes it."""
+
+    def __init__(self, record: PoolRecord, settings: MemorySettings) -> None:
+        self.id = record.id
+        self.name = record.name
+        self.space = record.space
+        self.next_seq = record.next_seq
+        self.voters: tuple[str, ...] = ()
+        self.lock = SharedLock()
+        self.neighbours = NeighbourIndex(record.space.dimension, settings, self.lock)
+        self._capacity = settings.capacity
+        self._created_at = record.created_at
+        self._slots = SlotMap(settings.capacity)
+        self._table = AgreementTable(settings.capacity)
+        self._totals = RunningTotals()
+        self.widen(record.voters)
+
+    def require_space(self, space: EmbeddingSpace) -> None:
+        """Refuses vectors of another space.
+
+        Raises:
+            SpaceMismatchError: The pool has another space.
+        """
+        if space != self.space:
+            raise SpaceMismatchError(
+                f"Pool {self.name} holds vectors of {self.space.id} with {self.space.dimension} "
+                f"dimensions, not of {space.id} with {space.dimension}: use the encoder that the "
+                "pool began with, or another pool.",
+                field="pool",
+            )
+
+    def recall(self, prompt: NDArray[np.float32], k: int) -> Neighbourhood:
+        """The samples nearest to a prompt (d,), at most `k`."""
+        with self.lock.read():
+            seqs, squared = self.neighbours.search(prompt, k)
+            return Neighbourhood(self.voters, self._table.rows(self._slots.slots(seqs)), squared)
+
+    def totals(self) -> Totals:
+        """Sums over every live sample."""
+        with self.lock.read():
+            totals = self._totals
+            return Totals(
+                voters=self.voters,
+                samples=self._slots.live,
+                voter_samples=totals.voter_samples.copy(),
+                sums=totals.sums.values(totals.counts),
+                counts=totals.counts.copy(),
+                contrast_sums=totals.contrast_sums.values(totals.contrast_counts),
+                contrast_squares=totals.contrast_squares.values(totals.contrast_counts),
+                contrast_counts=totals.contrast_counts.copy(),
+            )
+
+    def describe(self) -> PoolDescription:
+        """The pool as an operator sees it."""
+        with self.lock.read():
+            oldest, newest = self._slots.times() or (None, None)
+            return PoolDescription(
+                name=self.name,
+                space=self.space,
+                samples=self._slots.live,
+                capacity=self._capacity,
+                revision=self.next_seq,
+                voters=self.voters,
+                created_at=self._created_at,
+                oldest_at=oldest,
+                newest_at=newest,
+            )
+
+    def learned_before(self, time: float) -> list[int]:
+        """Numbers of the live samples learned before `time` (unix seconds)."""
+        return self._slots.learned_before(time)
+
+    def holds(self, seq: int) -> bool:
+        """Whether a sample is live."""
+        return self._slots.slot(seq) is not None
+
+    def widen(self, voters: Sequence[str]) -> None:
+        """Adds voters."""
+        known = (*self.voters, *voters)
+        blocks = self._table.blocks_for(len(known))
+        with self.lock.write():
+            self.voters = known
+            self._table.widen(blocks)
+            self._totals.widen(len(known))
+
+    def admit(self, sample: LogSample) -> None:
+        """Adds the next sample, in place of the one that is `capacity` samples older."""
+        if self.holds(sample.seq - self._capacity):
+            self.forget(sample.seq - self._capacity)
+        columns, pairs = in_column_order(sample.columns, sample.pairs[None])
+        share = Share.of(columns, pairs)
+        self._table.reserve(self._slots.peek() + 1)
+        with self.lock.write():
+            slot = self._slots.add(sample.seq, sample.learned_at)
+            self._table.write(np.array([slot]), columns, pairs)
+            self._totals.add(share)
+            self.neighbours.add(sample.seq, sample.prompt)
+            self.next_seq = sample.seq + 1
+
+    def admit_stored(
+        self, seqs: Sequence[int], learned_at: Sequence[float], columns: Columns, pairs: bytes
+    ) -> None:
+        """Adds samples of the same voters from the log, all but their prompts."""
+        rows = np.frombuffer(pairs, "<f4").astype(np.float32).reshape(len(seqs), -1)
+        columns, rows = in_column_order(columns, rows)
+        slots = [self._slots.add(seq, at) for seq, at in zip(seqs, learned_at, strict=True)]
+        self._table.reserve(self._slots.rows)
+        self._table.write(np.array(slots), columns, rows)
+        self._totals.add(Share.of(columns, rows))
+
+    def forget(self, seq: int) -> None:
+        """Takes out a live sample."""
+        slot = self._slots.slot(seq)
+        if slot is None:
+            return
+        columns, pairs = self._table.read(slot)
+        share = Share.of(columns, pairs)
+        with self.lock.write():
+            self.neighbours.forget(seq)
+            self._totals.add(share, -1)
+            self._table.clear(slot, columns)
+            self._slots.remove(seq)

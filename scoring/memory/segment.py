@@ -1,0 +1,227 @@
+"""One HNSW graph over a stretch of time."""
+
+import hashlib
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+
+import hnswlib
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.errors import MemoryStorageError
+from scoring.memory.exact import Found
+from scoring.memory.values import HnswParameters
+
+TWIN_DISTANCE = 1e-4
+"""Prompts nearer than this share of their length are one node of the graph."""
+
+_FIRST_ROOM = 1024
+_NOTHING: Found = (np.zeros(0, np.int64), np.zeros(0, np.float32))
+
+
+class Segment:
+    """A graph that samples are appended to in order, and that they die out of.
+
+    Equal prompts would fill each other's links and cut the graph into islands
+    (recall fell to 0.75 with a hundred copies of each prompt), so they share
+    one node: the first is its label, the others are its twins.
+
+    Nothing here locks. `insert`, `grow` and `remove` exclude `search`;
+    `twin_of` and `save` may run beside it, in the thread that writes.
+    """
+
+    def __init__(
+        self, dimension: int, size: int, hnsw: HnswParameters, file: Path | None = None
+    ) -> None:
+        self.dimension = dimension
+        self.size = size
+        self.first = -1
+        self.last = -1
+        self.count = 0
+        self.live = 0
+        self.saved_last = -1
+        self.sealed = False
+        self._alive = bytearray()
+        self._live_nodes = 0
+        self._node_of: dict[int, int] = {}
+        self._members: dict[int, list[int]] = {}
+        self._graph: Any = hnswlib.Index("l2", dimension)
+        if file is None:
+            room = min(_FIRST_ROOM, size)
+            self._graph.init_index(room, M=hnsw.m, ef_construction=hnsw.ef_construction)
+        else:
+            self._graph.load_index(str(file))
+        self._graph.set_ef(hnsw.ef_search)  # which a file does not keep
+        self._room = self._graph.get_max_elements()
+
+    @property
+    def full(self) -> bool:
+        """No more samples belong here."""
+        return self.sealed or self.count >= self.size
+
+    @property
+    def sparse(self) -> bool:
+        """So little is left alive that comparing it one by one is quicker."""
+        return self.count > 0 and 8 * self.live <= self.count
+
+    @property
+    def unsaved(self) -> bool:
+        """Samples were added since the graph was last saved."""
+        return self.saved_last < self.last
+
+    def holds(self, seq: int) -> bool:
+        """Whether a sample lives here."""
+        place = seq - self.first
+        return bool(0 <= place < len(self._alive) and self._alive[place])
+
+    def twin_of(self, vector: NDArray[np.float32]) -> int | None:
+        """The live node that a vector (d,) coincides with."""
+        nodes, squared = self._nearest_nodes(vector, min(1, self._live_nodes))
+        if not nodes.size or squared[0] > TWIN_DISTANCE**2 * float(vector @ vector):
+            return None
+        return int(nodes[0])
+
+    def _twins_of(self, vectors: NDArray[np.float32]) -> list[int | None]:
+        """The same for vectors (n, d), on two threads."""
+        if not self._live_nodes:
+            return [None] * len(vectors)
+        try:
+            nodes, squared = self._graph.knn_query(vectors, 1, num_threads=2)
+        except RuntimeError:  # for one of them no node was reached
+            return [self.twin_of(vector) for vector in vectors]
+        near = squared[:, 0] <= TWIN_DISTANCE**2 * np.einsum("ij,ij->i", vectors, vectors)
+        return [int(node) if close else None for node, close in zip(nodes[:, 0], near, strict=True)]
+
+    @property
+    def crowded(self) -> bool:
+        """The graph must grow before the next insertion."""
+        return bool(self._graph.element_count >= self._room)
+
+    def grow(self) -> None:
+        """Doubles the room of the graph, up to the size of a segment."""
+        self._room = max(self._room + 1, min(2 * self._room, self.size))
+        self._graph.resize_index(self._room)
+
+    def insert(self, seq: int, vector: NDArray[np.float32], twin: int | None) -> None:
+        """Appends a sample, as a node of its own or beside its twin."""
+        if twin is None:
+            label = np.array([seq], np.uint64)
+            self._graph.add_items(vector, label, num_threads=1)
+        self._enter(seq, twin)
+
+    def insert_many(self, seqs: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
+        """Appends samples (n,), (n, d) on two threads, while nobody else has the graph."""
+        twins = self._twins_of(vectors)
+        _find_twins_within(seqs, vectors, twins)
+        nodes = np.array([twin is None for twin in twins])
+        while self._graph.element_count + nodes.sum() > self._room:
+            self.grow()
+        if nodes.any():
+            self._graph.add_items(vectors[nodes], seqs[nodes].astype(np.uint64), num_threads=2)
+        for seq, twin in zip(seqs.tolist(), twins, strict=True):
+            self._enter(seq, twin)
+
+    def _enter(self, seq: int, twin: int | None) -> None:
+        if self.first < 0:
+            self.first = seq
+        self._alive.extend(bytes(seq - self.first - len(self._alive)))
+        self._alive.append(1)
+        self.last = seq
+        self.count += 1
+        self.live += 1
+        if twin is None:
+            self._live_nodes += 1
+        else:
+            self._node_of[seq] = twin
+            self._members.setdefault(twin, [twin]).append(seq)
+
+    def remove(self, seq: int) -> None:
+        """Takes out a sample that lives here."""
+        self._alive[seq - self.first] = 0
+        self.live -= 1
+        node = self._node_of.pop(seq, seq)
+        members = self._members.get(node, [node])
+        members.remove(seq)
+        if not members:
+            self._members.pop(node, None)
+            self._live_nodes -= 1
+            with suppress(RuntimeError):  # it was dead already when the graph was saved
+                self._graph.mark_deleted(node)
+
+    def search(self, vector: NDArray[np.float32], k: int) -> Found:
+        """The `k` nearest samples to `vector` (d,) by squared distance, or fewer; unordered."""
+        nodes, squared = self._nearest_nodes(vector, min(k, self._live_nodes))
+        if not self._members:
+            return nodes, squared
+        groups = [self._members.get(node, [node])[-k:] for node in nodes.tolist()]
+        seqs = np.array([seq for group in groups for seq in group], np.int64)
+        return seqs, np.repeat(squared, [len(group) for group in groups])
+
+    def _nearest_nodes(self, vector: NDArray[np.float32], k: int) -> Found:
+        while k:
+            try:
+                nodes, squared = self._graph.knn_query(vector, k, num_threads=1)
+            except RuntimeError:  # fewer than k were reached: hnswlib gives none of them
+                k //= 2
+            else:
+                return nodes[0].astype(np.int64), squared[0]
+        return _NOTHING
+
+    def survivors(self) -> list[tuple[int, NDArray[np.float32]]]:
+        """Every live sample with its vector (d,), in order."""
+        seqs = [self.first + place for place, alive in enumerate(self._alive) if alive]
+        if not seqs:
+            return []
+        nodes = [self._node_of.get(seq, seq) for seq in seqs]
+        vectors = self._graph.get_items(np.array(nodes, np.uint64))
+        return list(zip(seqs, np.asarray(vectors, np.float32), strict=True))
+
+    def twins(self) -> NDArray[np.int64]:
+        """Samples that share the node of another, and that node (t, 2)."""
+        return np.array(list(self._node_of.items()), np.int64).reshape(-1, 2)
+
+    def save(self, path: Path) -> str:
+        """Writes the graph to a file; returns the sha256 of it.
+
+        Raises:
+            MemoryStorageError: Not all of it could be written.
+        """
+        self._graph.save_index(str(path))
+        # hnswlib ignores a full disk.
+        if path.stat().st_size != self._graph.index_file_size():
+            raise MemoryStorageError(f"{path} was cut short: make room on its disk.")
+        return checksum(path)
+
+    @classmethod
+    def load(
+        cls, path: Path, dimension: int, size: int, hnsw: HnswParameters, twins: NDArray[np.int64]
+    ) -> Self:
+        """Reads a graph whose checksum was verified. Every sample in it counts as live."""
+        segment = cls(dimension, size, hnsw, path)
+        segment._restore(dict(twins.tolist()))
+        return segment
+
+    def _restore(self, twins: dict[int, int]) -> None:
+        nodes = set(self._graph.get_ids_list())
+        for seq in sorted(nodes | twins.keys()):
+            self._enter(seq, twins.get(seq))
+        self.saved_last = self.last
+
+
+def _find_twins_within(
+    seqs: NDArray[np.int64], vectors: NDArray[np.float32], twins: list[int | None]
+) -> None:
+    """Completes `twins` with those among the vectors (n, d) themselves."""
+    wide = vectors.astype(np.float64)
+    norms = np.einsum("ij,ij->i", wide, wide)
+    squared = norms[:, None] + norms[None] - 2 * wide @ wide.T
+    for later, earlier in np.argwhere(squared <= TWIN_DISTANCE**2 * norms[:, None]).tolist():
+        if earlier < later and twins[later] is None and twins[earlier] is None:
+            twins[later] = int(seqs[earlier])
+
+
+def checksum(path: Path) -> str:
+    """The sha256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,129 @@
+"""What a sample must be before it may wait among others."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from scoring.errors import (
+    InvalidArrayError,
+    MemoryStorageError,
+    PoolNotFoundError,
+    TooManyPoolsError,
+    TooManyVotersError,
+)
+from scoring.memory.values import EmbeddingSpace, MemorySettings, NewSample
+from scoring.pairs import pair_count
+from scoring.validation import LARGEST_SQUARED_NORM
+
+
+def own_prompt(prompt: ArrayLike, dimension: int) -> NDArray[np.float32]:
+    """A copy of a prompt's vector (d,) that nobody else can change.
+
+    Raises:
+        InvalidArrayError: It has another shape, is not finite, or is too long.
+    """
+    vector = np.array(prompt, np.float32, order="C")
+    if vector.shape != (dimension,):
+        raise InvalidArrayError(
+            f"The prompt has shape {vector.shape}; give ({dimension},).", field="prompt"
+        )
+    if not np.isfinite(vector).all():
+        raise InvalidArrayError(
+            "The prompt holds NaN or infinity; give finite numbers.", field="prompt"
+        )
+    wide = vector.astype(np.float64)
+    if wide @ wide > LARGEST_SQUARED_NORM:
+        raise InvalidArrayError(
+            "The prompt is so long that distances overflow float32; normalise it.", field="prompt"
+        )
+    return vector
+
+
+def own_sample(sample: NewSample, space: EmbeddingSpace, settings: MemorySettings) -> NewSample:
+    """A copy of a sample that nobody else can change and that the log will take.
+
+    Raises:
+        InvalidArrayError: An array has another shape or holds what it must not.
+        TooManyVotersError: It has more voters than a pool may know.
+    """
+    _require_names(sample.sample_id, *sample.voters)
+    if len(set(sample.voters)) != len(sample.voters) or not sample.voters:
+        raise InvalidArrayError("voters must be one or more distinct names.", field="voters")
+    if len(sample.voters) > settings.max_voters:
+        raise TooManyVotersError(
+            f"The sample has {len(sample.voters)} voters and a pool may know "
+            f"{settings.max_voters}; raise max_voters or send fewer.",
+            field="voters",
+        )
+    if not math.isfinite(sample.learned_at):
+        raise InvalidArrayError("learned_at must be a finite time.", field="learned_at")
+    pairs = _own_pairs(sample.pairs, len(sample.voters))
+    return replace(sample, prompt=own_prompt(sample.prompt, space.dimension), pairs=pairs)
+
+
+def _own_pairs(given: ArrayLike, voters: int) -> NDArray[np.float32]:
+    pairs = np.array(given, np.float32, order="C")
+    if pairs.shape != (pair_count(voters),):
+        raise InvalidArrayError(
+            f"pairs has shape {pairs.shape}; give ({pair_count(voters)},) for {voters} voters.",
+            field="pairs",
+        )
+    if not (np.isfinite(pairs) & (pairs >= 0)).all():
+        raise InvalidArrayError(
+            "pairs holds NaN, infinity or a negative number; give squared distances.",
+            field="pairs",
+        )
+    return pairs
+
+
+def require_identity(pool: str, space: EmbeddingSpace) -> None:
+    """Refuses a pool that could not be written down.
+
+    Raises:
+        InvalidArrayError: A name can't be stored, or the space has no dimension.
+    """
+    _require_names(pool, space.id)
+    if space.dimension < 1:
+        raise InvalidArrayError("dimension must be 1 or more.", field="space")
+
+
+def _require_names(*names: str) -> None:
+    for name in names:
+        try:
+            fine = bool(name.encode())
+        except UnicodeEncodeError:
+            fine = False
+        if not fine:
+            raise InvalidArrayError(f"{name!r} is no name; give text that UTF-8 can carry.")
+
+
+def require_settings(settings: MemorySettings) -> None:
+    """Refuses settings that make no sense.
+
+    Raises:
+        MemoryStorageError: A number is out of its range.
+    """
+    for name in ("capacity", "max_pools", "max_voters", "queue", "exact", "segment_size"):
+        if getattr(settings, name) < 1:
+            raise MemoryStorageError(f"{name} must be 1 or more.")
+    if settings.time_to_live is not None and not settings.time_to_live > 0:
+        raise MemoryStorageError("time_to_live must be above 0 seconds, or absent.")
+    if settings.max_voters > 2**16:
+        raise MemoryStorageError(f"max_voters must be {2**16} or less.")
+
+
+def pool_not_found(pool: str) -> PoolNotFoundError:
+    """The error for a name that no pool has."""
+    return PoolNotFoundError(
+        f"There is no pool {pool!r}: learn a sample into it first.", field="pool"
+    )
+
+
+def too_many_pools(limit: int) -> TooManyPoolsError:
+    """The error for one pool more than there may be."""
+    return TooManyPoolsError(
+        f"The memory holds {limit} pools and may hold no more: delete one, or raise max_pools.",
+        field="pool",
+    )

@@ -1,0 +1,58 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scoring.memory.exact import ExactBuffer, nearest
+
+
+@given(st.lists(st.one_of(st.none(), st.integers(0, 400)), max_size=400), st.integers(0, 12))
+def test_follows_a_dictionary(steps, k):
+    buffer, model = ExactBuffer(3), {}
+    rng = np.random.default_rng(k)
+    for seq, step in enumerate(steps):
+        if step is None or not model:
+            model[seq] = rng.normal(size=3).astype(np.float32)
+            buffer.add(seq, model[seq])
+        else:
+            gone = sorted(model)[step % len(model)]
+            assert buffer.remove(gone)
+            assert not buffer.remove(gone)
+            del model[gone]
+    assert buffer.live == len(model)
+    query = rng.normal(size=3).astype(np.float32)
+    seqs, squared = buffer.search(query, k)
+    expected = sorted((float(((v - query) ** 2).sum()), -seq) for seq, v in model.items())[:k]
+    assert seqs.tolist() == [-seq for _, seq in expected]
+    np.testing.assert_allclose(squared, [distance for distance, _ in expected], rtol=1e-5)
+    if model:
+        first, vector = buffer.oldest()
+        assert first == min(model)
+        np.testing.assert_array_equal(vector, model[first])
+
+
+def test_its_memory_follows_what_lives_in_it():
+    buffer = ExactBuffer(2)
+    for seq in range(1000):
+        buffer.add(seq, np.zeros(2, np.float32))
+    assert len(buffer._seqs) >= 1000
+    for seq in range(995):
+        buffer.remove(seq)
+    for seq in range(1000, 2000):
+        buffer.add(seq, np.zeros(2, np.float32))
+        buffer.remove(seq - 5)
+    assert len(buffer._seqs) == 64
+
+
+def test_near_duplicates_keep_their_digits():
+    # |a|^2 - 2ab + |b|^2 would find 0 or worse.
+    buffer, far = ExactBuffer(2), np.array([1000.0, 1000.0], np.float32)
+    buffer.add(0, far + np.float32(0.01))
+    (squared,) = buffer.search(far, 1)[1]
+    offset = np.float64(np.float32(1000.01)) - 1000
+    assert abs(squared - 2 * offset**2) < 1e-9
+
+
+def test_among_equals_the_later_comes_first():
+    seqs, squared = nearest(np.arange(6), np.array([1, 0, 1, 0, 1, 0], np.float32), 4)
+    assert seqs.tolist() == [5, 3, 1, 4]
+    assert squared.tolist() == [0, 0, 0, 1]

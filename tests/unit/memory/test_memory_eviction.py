@@ -1,0 +1,113 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from scoring.memory import Memory
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    monkeypatch.setattr("scoring.memory.writer.SWEEP_SECONDS", 0.01)
+    return Clock()
+
+
+def test_the_oldest_go_when_the_pool_is_full(opened, space, sample, learn, settle):
+    learn(opened, range(200))
+    pool = opened.describe("pool")
+    assert (pool.samples, pool.revision, pool.oldest_at) == (64, 200, 1136.0)
+    assert [s.sample_id for s in opened.samples("pool")] == [f"sample-{n}" for n in range(136, 200)]
+    settle(opened)
+    for number in range(200):
+        (nearest,) = opened.recall("pool", space, sample(number).prompt, 1).squared_distances
+        assert (nearest == 0) == (number >= 136)
+    assert not learn(opened, [0])[0].existed  # its name is free again
+
+
+def test_one_commit_may_take_more_than_the_pool_holds(settings, space, learn):
+    with Memory.open(replace(settings, capacity=3)) as memory:
+        learn(memory, range(50))
+        assert memory.totals("pool", space).samples == 3
+        assert memory.totals("pool", space).sums[0] == 47 + 48 + 49
+
+
+def test_graphs_are_dropped_with_their_last_samples(opened, settings, learn, settle):
+    learn(opened, range(400))
+    settle(opened)
+    segments = opened._pools["pool"].neighbours.segments
+    assert len(segments) <= 6
+    assert min(segment.first for segment in segments) >= 400 - 64 - 16
+    files = {path.name for path in (settings.directory / "segments").iterdir()}
+    assert files == {f"1-{s.first}-{s.last}.hnsw" for s in segments if s.full}
+
+
+def test_a_sparse_graph_is_dissolved_and_its_last_samples_are_found(
+    opened, space, sample, learn, settle
+):
+    learn(opened, range(20))
+    settle(opened)
+    learn(opened, range(20, 79))  # of the first graph, 15 and the one after it live
+    settle(opened)
+    index = opened._pools["pool"].neighbours
+    assert index._elders.live == 1
+    recalled = opened.recall("pool", space, sample(15).prompt, 1)
+    assert recalled.squared_distances.tolist() == [0.0]
+    np.testing.assert_array_equal(recalled.rows, sample(15).pairs[None])
+    learn(opened, [79])
+    assert index._elders.live == 0
+    assert opened.recall("pool", space, sample(15).prompt, 1).squared_distances[0] > 0
+
+
+def test_samples_expire_in_any_order(settings, space, sample, clock, until):
+    with Memory.open(replace(settings, time_to_live=100), clock=clock) as memory:
+        for number, learned_at in enumerate([990.0, 950.0, 1000.0, 920.0]):
+            memory.learn("pool", space, sample(number, learned_at=learned_at)).result(30)
+        clock.now = 1055.0
+        until(lambda: memory.describe("pool").samples == 2)
+        assert [s.sample_id for s in memory.samples("pool")] == ["sample-0", "sample-2"]
+        assert memory.describe("pool").oldest_at == 990
+        assert memory.totals("pool", space).sums[0] == 0 + 2
+        clock.now = 2000.0
+        until(lambda: memory.describe("pool").samples == 0)
+        pool = memory.describe("pool")
+        assert (pool.oldest_at, pool.newest_at, pool.revision) == (None, None, 4)
+        assert memory.recall("pool", space, sample(0).prompt, 3).rows.shape == (0, 3)
+        totals = memory.totals("pool", space)
+        assert not totals.sums.any()
+        assert not totals.contrast_squares.any()
+        memory.learn("pool", space, sample(9, learned_at=2000.0)).result(30)
+        assert memory.describe("pool").revision == 5
+
+
+def test_what_is_past_its_time_on_arrival_is_not_kept(settings, space, sample, clock):
+    with Memory.open(replace(settings, time_to_live=100), clock=clock) as memory:
+        memory.learn("pool", space, sample(1, learned_at=1000.0)).result(30)
+        receipt = memory.learn("pool", space, sample(2, learned_at=899.0)).result(30)
+        assert (receipt.existed, receipt.revision) == (False, 1)
+        assert [s.sample_id for s in memory.samples("pool")] == ["sample-1"]
+
+
+def test_many_expire_at_once(settings, learn, clock, until, monkeypatch):
+    monkeypatch.setattr("scoring.memory.committer.SWEEP", 5)
+    with Memory.open(replace(settings, time_to_live=500), clock=clock) as memory:
+        learn(memory, range(60))
+        clock.now = 1540.5
+        until(lambda: memory.describe("pool").samples == 19)
+        assert len(list(memory.samples("pool"))) == 19
+
+
+def test_what_expired_while_the_memory_was_closed_does_not_come_back(settings, space, learn, clock):
+    with Memory.open(replace(settings, time_to_live=500), clock=clock) as memory:
+        learn(memory, range(60))
+    clock.now = 1540.5
+    with Memory.open(replace(settings, time_to_live=500), clock=clock) as memory:
+        assert memory.describe("pool").samples == 19
+        assert memory.totals("pool", space).samples == 19
+        assert memory.describe("pool").revision == 60

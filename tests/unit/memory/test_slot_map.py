@@ -1,0 +1,35 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scoring.memory.slots import SlotMap
+
+CAPACITY = 7
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 20)), max_size=60))
+def test_follows_a_dictionary(steps):
+    slots, model, next_seq = SlotMap(CAPACITY), {}, 0
+    for adding, number in steps:
+        if adding:
+            if next_seq - CAPACITY in model:
+                slots.remove(next_seq - CAPACITY)
+                del model[next_seq - CAPACITY]
+            peeked = slots.peek()
+            model[next_seq] = (slots.add(next_seq, float(number)), float(number))
+            assert model[next_seq][0] == peeked
+            next_seq += 1
+        elif model:
+            seq = sorted(model)[number % len(model)]
+            slots.remove(seq)
+            del model[seq]
+        assert slots.live == len(model)
+        assert len({slot for slot, _ in model.values()}) == len(model)
+        assert all(slot < slots.rows <= CAPACITY for slot, _ in model.values())
+        for seq in range(-3, next_seq + 3):
+            assert slots.slot(seq) == (model[seq][0] if seq in model else None)
+        seqs = sorted(model)
+        assert slots.slots(np.array(seqs, np.int64)).tolist() == [model[seq][0] for seq in seqs]
+        assert slots.learned_before(10) == [seq for seq in seqs if model[seq][1] < 10]
+        times = [time for _, time in model.values()]
+        assert slots.times() == ((min(times), max(times)) if times else None)
