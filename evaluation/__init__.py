@@ -1,0 +1,1 @@
+"""Data sets, offline scoring and metrics, through the same estimators that serve."""

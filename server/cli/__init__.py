@@ -1,0 +1,42 @@
+"""The command line `pointsman`."""
+
+from typing import Annotated
+
+import typer
+
+from server.cli.config import app as config_app
+from server.cli.score import score
+from server.cli.serve import serve
+
+app = typer.Typer(
+    name="pointsman",
+    help="Routes among large language models: which answer is best, without labels.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(serve)
+app.command()(score)
+app.add_typer(config_app, name="config")
+
+
+@app.command()
+def version(
+    *, verbose: Annotated[bool, typer.Option(help="Also those of the libraries.")] = False
+) -> None:
+    """Prints the version."""
+    import importlib.metadata as metadata
+
+    typer.echo(f"pointsman {metadata.version('pointsman-server')}")
+    if verbose:
+        for library in ("grpcio", "protobuf", "onnxruntime", "numba", "hnswlib", "numpy"):
+            typer.echo(f"{library} {metadata.version(library)}")
+
+
+def main() -> None:
+    """Runs the command line, with the native libraries kept to the cores that we have."""
+    from encoders.cpu import cpu_limit
+    from server.threads import limit_native_threads
+
+    limit_native_threads(cpu_limit())
+    app()

@@ -1,0 +1,216 @@
+"""ScoreGenerations, from the wire and back."""
+
+import uuid
+from collections.abc import Mapping
+
+import numpy as np
+
+from pointsman.v1 import scoring_service_pb2 as pb
+from pointsman.v1 import types_pb2
+from server.conversion.checks import Checks
+from server.conversion.replies import timings_message, written_message
+from server.errors import NotOfferedError
+from server.requests import (
+    DEFAULT_POOL,
+    EmbeddingKind,
+    EstimatorKind,
+    ScoreReply,
+    ScoreRequest,
+    Texts,
+    Vectors,
+)
+from server.settings import Settings
+
+_ESTIMATORS: Mapping[int, EstimatorKind] = {
+    pb.ESTIMATOR_UNSPECIFIED: EstimatorKind.AUTO,
+    pb.ESTIMATOR_GLOBAL: EstimatorKind.GLOBAL,
+    pb.ESTIMATOR_LOCAL: EstimatorKind.LOCAL,
+    pb.ESTIMATOR_SINGLE: EstimatorKind.SINGLE,
+    pb.ESTIMATOR_SAMPLES: EstimatorKind.SAMPLES,
+}
+_ESTIMATOR_VALUES: Mapping[EstimatorKind, pb.Estimator.ValueType] = {
+    EstimatorKind.AUTO: pb.ESTIMATOR_UNSPECIFIED,
+    EstimatorKind.GLOBAL: pb.ESTIMATOR_GLOBAL,
+    EstimatorKind.LOCAL: pb.ESTIMATOR_LOCAL,
+    EstimatorKind.SINGLE: pb.ESTIMATOR_SINGLE,
+    EstimatorKind.SAMPLES: pb.ESTIMATOR_SAMPLES,
+}
+_EMBEDDINGS: Mapping[int, EmbeddingKind] = {
+    pb.EMBEDDING_UNSPECIFIED: EmbeddingKind.POOL,
+    pb.EMBEDDING_GENERATION: EmbeddingKind.GENERATION,
+    pb.EMBEDDING_PROMPT_AND_GENERATION: EmbeddingKind.PROMPT_AND_GENERATION,
+}
+
+
+def score_request(message: pb.ScoreGenerationsRequest, settings: Settings) -> ScoreRequest:
+    """Validates a request.
+
+    Raises:
+        InvalidRequestError: Names every invalid field.
+        NotOfferedError: The estimator is of the contract, but not of this server.
+    """
+    if message.estimator == pb.ESTIMATOR_CALIBRATED:
+        raise NotOfferedError("This server has no calibrated estimator; choose another.")
+    checks = Checks(settings.limits)
+    pool = message.pool or DEFAULT_POOL
+    checks.pool(pool)
+    checks.name(message.embedding_space, "embedding_space", required=False)
+    checks.name(message.sample_id, "sample_id", required=False)
+    _check_options(message, checks)
+    _check_generations(message, checks)
+    content = _content(message, checks)
+    checks.raise_if_any()
+    assert content is not None  # noqa: S101  no content without a violation
+    return ScoreRequest(
+        pool=pool,
+        voters=tuple(each.voter for each in message.generations),
+        content=content,
+        estimator=_ESTIMATORS[message.estimator],
+        neighbours=(
+            message.neighbours if message.HasField("neighbours") else settings.estimator.neighbours
+        ),
+        embedding=_EMBEDDINGS[message.embedding],
+        learn=message.learn,
+        sample_id=message.sample_id or uuid.uuid4().hex,
+    )
+
+
+def _check_options(message: pb.ScoreGenerationsRequest, checks: Checks) -> None:
+    if message.estimator not in _ESTIMATORS:
+        checks.refuse("estimator", f"has the unknown value {message.estimator}")
+    if message.embedding not in _EMBEDDINGS:
+        checks.refuse("embedding", f"has the unknown value {message.embedding}")
+    most = checks.limits.neighbours
+    if message.HasField("neighbours") and not 1 <= message.neighbours <= most:
+        checks.refuse(
+            "neighbours",
+            f"is {message.neighbours}; must be 1 to {most} (limits.neighbours), or absent for "
+            "the server's default",
+        )
+
+
+def _check_generations(message: pb.ScoreGenerationsRequest, checks: Checks) -> None:
+    count, most = len(message.generations), checks.limits.generations
+    if not 1 <= count <= most:
+        checks.refuse(
+            "generations", f"has {count} items; must have 1 to {most} (limits.generations)"
+        )
+        checks.raise_if_any()
+    for index, generation in enumerate(message.generations):
+        checks.name(generation.voter, f"generations[{index}].voter")
+
+
+def _content(message: pb.ScoreGenerationsRequest, checks: Checks) -> Texts | Vectors | None:
+    kind = message.prompt.WhichOneof("content")
+    if kind is None:
+        checks.refuse("prompt", "is empty; send its text or its vector")
+    for index, generation in enumerate(message.generations):
+        other = generation.WhichOneof("content")
+        if other is None:
+            checks.refuse(f"generations[{index}]", "is empty; send its text or its vector")
+        elif kind is not None and other != kind:
+            checks.refuse(
+                f"generations[{index}].{other}",
+                f"is a {other} where the prompt is a {kind}; send all as text or all as vectors",
+            )
+    checks.raise_if_any()
+    return _texts(message, checks) if kind == "text" else _vectors(message, checks)
+
+
+def _texts(message: pb.ScoreGenerationsRequest, checks: Checks) -> Texts:
+    if message.embedding_space:
+        checks.refuse("embedding_space", "names the encoder of vectors, but the request has text")
+    checks.text(message.prompt.text, "prompt.text")
+    for index, generation in enumerate(message.generations):
+        checks.text(generation.text, f"generations[{index}].text")
+    return Texts(message.prompt.text, tuple(each.text for each in message.generations))
+
+
+def _vectors(message: pb.ScoreGenerationsRequest, checks: Checks) -> Vectors | None:
+    if message.embedding == pb.EMBEDDING_PROMPT_AND_GENERATION:
+        checks.refuse(
+            "embedding",
+            "asks to embed prompt and answer, but the request has vectors; embed them before",
+        )
+    prompt = checks.vector(message.prompt.vector, "prompt.vector")
+    rows = []
+    for index, generation in enumerate(message.generations):
+        field = f"generations[{index}].vector"
+        row = checks.vector(generation.vector, field)
+        if row is not None and prompt is not None and len(row) != len(prompt):
+            checks.refuse(
+                field,
+                f"has {len(row)} coordinates where the prompt has {len(prompt)}; use one encoder",
+            )
+        rows.append(row)
+    checks.raise_if_any()
+    assert prompt is not None  # noqa: S101  no missing vector without a violation
+    return Vectors(prompt, np.array(rows, np.float32), message.embedding_space or "caller")
+
+
+def score_response(reply: ScoreReply) -> pb.ScoreGenerationsResponse:
+    """Writes a reply."""
+    estimate = reply.estimate
+    response = pb.ScoreGenerationsResponse(
+        best_index=reply.ranking.best_index,
+        scores=_generation_scores(reply),
+        voters=_voter_scores(reply),
+        estimator=_ESTIMATOR_VALUES[reply.estimator],
+        neighbours_used=estimate.neighbours_used,
+        margin=estimate.margin,
+        margin_standard_error=_known(estimate.margin_standard_error),
+        tied=reply.ranking.tied,
+        agreement=reply.answers.agreement,
+        timings=timings_message(reply.timings),
+        encoder_revision=reply.encoder_revision,
+        pool_revision=reply.pool_revision,
+        prompt_truncated=bool(reply.truncated[0]),
+        max_tokens=reply.max_tokens,
+        learned=_learned(reply),
+    )
+    if reply.fallback is not None:
+        response.fallback.wanted = _ESTIMATOR_VALUES[reply.fallback.wanted]
+        response.fallback.reason = reply.fallback.reason
+        response.fallback.message = reply.fallback.message
+    return response
+
+
+def _learned(reply: ScoreReply) -> types_pb2.WriteReceipt | None:
+    return written_message(reply.learned) if reply.learned else None
+
+
+def _generation_scores(reply: ScoreReply) -> list[pb.GenerationScore]:
+    noise = reply.estimate.noise_variance
+    return [
+        pb.GenerationScore(
+            voter=reply.answers.voters[voter],
+            weight=float(reply.ranking.weight[index]),
+            noise_variance=_known(noise[voter]),
+            rank=int(reply.ranking.rank[index]),
+            mean_squared_distance=float(reply.answers.mean_squared_distance[index]),
+            truncated=bool(reply.truncated[index + 1]),
+        )
+        for index, voter in enumerate(reply.answers.voter_of)
+    ]
+
+
+def _voter_scores(reply: ScoreReply) -> list[pb.VoterScore]:
+    estimate = reply.estimate
+    rank = np.empty(len(estimate.order), np.int64)
+    rank[estimate.order] = np.arange(1, len(rank) + 1)
+    generations = reply.answers.samples_per_voter
+    return [
+        pb.VoterScore(
+            voter=voter,
+            weight=float(estimate.weight[index]),
+            noise_variance=_known(estimate.noise_variance[index]),
+            rank=int(rank[index]),
+            generations=int(generations[index]),
+            samples_used=int(estimate.samples_used[index]),
+        )
+        for index, voter in enumerate(reply.answers.voters)
+    ]
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

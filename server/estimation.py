@@ -1,0 +1,120 @@
+"""Recall and estimate of one request: which evidence there is, and what follows from it."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.answers import Answers, measure_answers
+from scoring.errors import PoolNotFoundError
+from scoring.estimator import Estimate, estimate_alone, estimate_global, estimate_local
+from scoring.evidence import Neighbourhood, Totals
+from scoring.memory import EmbeddingSpace, Memory
+from server.requests import EstimatorKind, Fallback, ScoreRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """A request's vectors, wherever they came from.
+
+    Attributes:
+        prompt: Shape (d,), float32.
+        answers: Shape (g, d), float32.
+        truncated: Shape (g + 1,), bool: the prompt first, then each answer.
+        space: Where they live.
+    """
+
+    prompt: NDArray[np.float32]
+    answers: NDArray[np.float32]
+    truncated: NDArray[np.bool_]
+    space: EmbeddingSpace
+
+
+@dataclass(frozen=True, slots=True)
+class Estimated:
+    """What came of it, and what it took in seconds."""
+
+    answers: Answers
+    estimate: Estimate
+    kind: EstimatorKind
+    fallback: Fallback | None
+    pool_revision: int
+    recall_seconds: float
+    estimate_seconds: float
+
+
+def estimate_request(memory: Memory, request: ScoreRequest, embedded: Embedded) -> Estimated:
+    """Measures the answers, recalls what the estimator needs, and estimates.
+
+    Raises:
+        InvalidArrayError: The vectors can't be measured.
+        SpaceMismatchError: The pool lives in another embedding space.
+    """
+    began = time.perf_counter()
+    answers = measure_answers(request.voters, embedded.answers)
+    measured = time.perf_counter()
+    kind, fallback = _resolve(request.estimator, answers)
+    evidence, revision = _recall(memory, request, embedded, kind)
+    recalled = time.perf_counter()
+    if evidence is None and kind in (EstimatorKind.GLOBAL, EstimatorKind.LOCAL):
+        fallback = Fallback(kind, "POOL_EMPTY", "The pool holds no sample to rest on yet.")
+        kind = EstimatorKind.SINGLE
+    estimate = _estimate(answers, evidence)
+    if np.isnan(estimate.noise_variance).all():
+        fallback = _too_few_voters(kind)
+    return Estimated(
+        answers=answers,
+        estimate=estimate,
+        kind=kind,
+        fallback=fallback,
+        pool_revision=revision,
+        recall_seconds=recalled - measured,
+        estimate_seconds=time.perf_counter() - recalled + measured - began,
+    )
+
+
+def _resolve(wanted: EstimatorKind, answers: Answers) -> tuple[EstimatorKind, Fallback | None]:
+    several = bool((answers.samples_per_voter > 1).any())
+    if wanted is EstimatorKind.AUTO:
+        return (EstimatorKind.SAMPLES if several else EstimatorKind.LOCAL), None
+    if wanted is EstimatorKind.SAMPLES and not several:
+        message = "No voter gave more than one answer, so each stands for itself."
+        return EstimatorKind.SINGLE, Fallback(wanted, "ONE_ANSWER_PER_VOTER", message)
+    return wanted, None
+
+
+def _recall(
+    memory: Memory, request: ScoreRequest, embedded: Embedded, kind: EstimatorKind
+) -> tuple[Neighbourhood | Totals | None, int]:
+    """Returns the evidence, None where the pool has none, and the pool's revision."""
+    try:
+        revision = memory.describe(request.pool).revision
+        if kind is EstimatorKind.GLOBAL:
+            totals = memory.totals(request.pool, embedded.space)
+            return (totals if totals.samples else None), revision
+        if kind is EstimatorKind.LOCAL:
+            neighbours = memory.recall(
+                request.pool, embedded.space, embedded.prompt, request.neighbours - 1
+            )
+            enough = len(neighbours.rows) or request.neighbours == 1
+            return (neighbours if enough else None), revision
+    except PoolNotFoundError:
+        return None, 0
+    return None, revision
+
+
+def _estimate(answers: Answers, evidence: Neighbourhood | Totals | None) -> Estimate:
+    if isinstance(evidence, Neighbourhood):
+        return estimate_local(answers, evidence)
+    if isinstance(evidence, Totals):
+        return estimate_global(answers, evidence)
+    return estimate_alone(answers)
+
+
+def _too_few_voters(kind: EstimatorKind) -> Fallback:
+    message = (
+        "Agreement can't tell fewer than three voters apart; answers were ordered by their "
+        "distance to the others."
+    )
+    return Fallback(kind, "TOO_FEW_VOTERS", message)

@@ -1,0 +1,181 @@
+"""The boundary: bytes to messages, errors to statuses, one log line for every call.
+
+Nothing but a status leaves it: a handler's exception becomes the status of the table in
+`server.status`, and an unexpected one becomes INTERNAL, with the cause in the log alone.
+"""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from typing import Any, NoReturn, TypeAlias
+
+import grpc
+import grpc.aio
+import structlog
+from google.protobuf.message import DecodeError
+
+from server.errors import DeadlineError, MalformedMessageError
+from server.logs import place_of
+from server.status import PointsmanError, code_of, message_of, reason_of, rich_status
+
+_log = structlog.get_logger(__name__)
+
+_OURS = "/pointsman."
+_REQUEST_ID = "x-request-id"
+_REQUEST_ID_LENGTH = 128
+_DETAILS = "grpc-status-details-bin"
+
+Context = grpc.aio.ServicerContext[Any, Any]
+# A string, for the class takes parameters in its type stubs only.
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Continuation = Callable[[grpc.HandlerCallDetails], Awaitable["Handler | None"]]
+
+
+class BoundaryInterceptor(grpc.aio.ServerInterceptor):
+    """Wraps every method of our own services.
+
+    Requests are parsed here instead of by gRPC, whose own parser answers INTERNAL to bytes that
+    are not the message.
+
+    Args:
+        log_requests: Writes a line for every call; without it, only for those that failed.
+    """
+
+    def __init__(self, *, log_requests: bool) -> None:
+        self._log_requests = log_requests
+
+    async def intercept_service(
+        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
+    ) -> "Handler | None":
+        """Returns the wrapped handler."""
+        handler = await continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or not method.startswith(_OURS):
+            return handler
+        call = _Call(handler, method, handler_call_details, log_requests=self._log_requests)
+        if handler.request_streaming and handler.response_streaming:
+            return grpc.stream_stream_rpc_method_handler(
+                call.stream_stream, None, handler.response_serializer
+            )
+        if handler.request_streaming:
+            return grpc.stream_unary_rpc_method_handler(
+                call.stream_unary, None, handler.response_serializer
+            )
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(
+                call.unary_stream, None, handler.response_serializer
+            )
+        return grpc.unary_unary_rpc_method_handler(
+            call.unary_unary, None, handler.response_serializer
+        )
+
+
+class _Call:
+    """One call of one method."""
+
+    def __init__(
+        self,
+        handler: Any,  # its methods are typed for blocking servers, and ours are not
+        method: str,
+        details: grpc.HandlerCallDetails,
+        *,
+        log_requests: bool,
+    ) -> None:
+        self._handler = handler
+        self._method = method
+        self._request_id = _request_id(details)
+        self._log_requests = log_requests
+        self._began = time.perf_counter()
+
+    async def unary_unary(self, raw: bytes, context: Context) -> Any:
+        async with self._guard(context):
+            return await self._handler.unary_unary(self._parse(raw), context)
+
+    async def unary_stream(self, raw: bytes, context: Context) -> AsyncIterator[Any]:
+        async with self._guard(context):
+            replies = self._handler.unary_stream(self._parse(raw), context)
+            async for reply in _closing(replies):
+                yield reply
+
+    async def stream_unary(self, raw: AsyncIterator[bytes], context: Context) -> Any:
+        async with self._guard(context):
+            return await self._handler.stream_unary(self._parse_each(raw), context)
+
+    async def stream_stream(
+        self, raw: AsyncIterator[bytes], context: Context
+    ) -> AsyncIterator[Any]:
+        async with self._guard(context):
+            replies = self._handler.stream_stream(self._parse_each(raw), context)
+            async for reply in _closing(replies):
+                yield reply
+
+    def _parse(self, raw: bytes) -> Any:
+        try:
+            return self._handler.request_deserializer(raw)
+        except (DecodeError, ValueError):
+            raise MalformedMessageError(
+                f"The request is not a valid message of {self._method}: its bytes can't be "
+                "parsed, or a text is not UTF-8."
+            ) from None
+
+    async def _parse_each(self, raw: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+        async for each in raw:
+            yield self._parse(each)
+
+    @asynccontextmanager
+    async def _guard(self, context: Context) -> AsyncIterator[None]:
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=self._request_id, method=self._method)
+        context.set_trailing_metadata(((_REQUEST_ID, self._request_id),))
+        try:
+            _require_time(context)
+            yield
+        except asyncio.CancelledError:
+            self._log("CANCELLED")
+            raise
+        except Exception as error:  # noqa: BLE001  whatever it is, it leaves as a status
+            await self._abort(error, context)
+        else:
+            if self._log_requests:
+                self._log("OK")
+
+    async def _abort(self, error: Exception, context: Context) -> NoReturn:
+        code, reason = code_of(error), reason_of(error)
+        if isinstance(error, PointsmanError):
+            self._log(code.name, reason=reason)
+        else:
+            self._log(code.name, reason=reason, error=place_of(error))
+        details = rich_status(error, self._request_id).SerializeToString()
+        await context.abort(
+            code,
+            message_of(error),
+            ((_REQUEST_ID, self._request_id), (_DETAILS, details)),
+        )
+
+    def _log(self, code: str, **fields: str) -> None:
+        write = _log.error if "error" in fields else _log.info
+        milliseconds = round((time.perf_counter() - self._began) * 1e3, 3)
+        write("call", code=code, milliseconds=milliseconds, **fields)
+
+
+async def _closing(replies: AsyncGenerator[Any, None]) -> AsyncIterator[Any]:
+    """Yields every reply; when it is closed early, so is the handler, at once."""
+    async with aclosing(replies):
+        async for reply in replies:
+            yield reply
+
+
+def _require_time(context: Context) -> None:
+    remaining = context.time_remaining()
+    if remaining is not None and remaining <= 0:
+        raise DeadlineError("The deadline had passed when the request arrived; allow more time.")
+
+
+def _request_id(details: grpc.HandlerCallDetails) -> str:
+    """Returns the caller's request id, or a new one where it sent none that can be logged."""
+    for key, value in details.invocation_metadata or ():
+        if key == _REQUEST_ID and isinstance(value, str) and value.isprintable():
+            return value[:_REQUEST_ID_LENGTH]
+    return uuid.uuid4().hex

@@ -1,0 +1,73 @@
+"""Where the server listens: TCP, a Unix socket, or both."""
+
+import socket
+import stat
+from pathlib import Path
+
+import grpc.aio
+
+from server.errors import StartError
+from server.settings import Settings
+
+_ANSWERS_WITHIN_SECONDS = 1.0
+
+
+def bind(server: grpc.aio.Server, settings: Settings) -> list[str]:
+    """Binds a server to every address of the settings, before it starts.
+
+    Returns:
+        The addresses, with the port that was taken where the settings say 0.
+
+    Raises:
+        StartError: An address is taken or can't be had; the message names the setting.
+    """
+    addresses = []
+    if settings.listen:
+        addresses.append(_bind_tcp(server, settings.listen))
+    if settings.socket is not None:
+        addresses.append(_bind_unix(server, settings.socket.expanduser().absolute()))
+    return addresses
+
+
+def grant(settings: Settings) -> None:
+    """Gives the Unix socket its permissions, once the server has started."""
+    if settings.socket is not None:
+        settings.socket.expanduser().chmod(int(settings.socket_mode, 8))
+
+
+def _bind_tcp(server: grpc.aio.Server, address: str) -> str:
+    try:
+        port = server.add_insecure_port(address)
+    except RuntimeError:
+        port = 0
+    if port == 0:
+        raise StartError(f"Can't listen on {address} (listen): it is taken, or not of this host.")
+    return f"{address.rpartition(':')[0]}:{port}"
+
+
+def _bind_unix(server: grpc.aio.Server, path: Path) -> str:
+    _remove_stale(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        server.add_insecure_port(f"unix:{path}")
+    except RuntimeError:
+        raise StartError(f"Can't listen on {path} (socket): it can't be created there.") from None
+    return f"unix:{path}"
+
+
+def _remove_stale(path: Path) -> None:
+    """Removes the socket of a server that died; refuses that of one that lives."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise StartError(f"{path} (socket) exists and is no socket; remove it or name another.")
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(_ANSWERS_WITHIN_SECONDS)
+        try:
+            probe.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            path.unlink(missing_ok=True)
+        else:
+            raise StartError(f"Another server listens on {path} (socket); stop it first.")

@@ -1,0 +1,220 @@
+"""The straight way of one ScoreGenerations: admit, encode, recall and estimate, learn."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from scoring.answers import Answers
+from scoring.errors import (
+    MemoryBusyError,
+    MemoryStorageError,
+    PoolNotFoundError,
+    TooManyPoolsError,
+    TooManyVotersError,
+)
+from scoring.estimator import rank_generations
+from scoring.memory import EmbeddingSpace, Memory, NewSample
+from server.admission import Admission
+from server.batcher import EncodedTexts
+from server.estimation import Embedded, Estimated, estimate_request
+from server.requests import (
+    EmbeddingKind,
+    EstimatorKind,
+    ScoreReply,
+    ScoreRequest,
+    Texts,
+    Timings,
+    Vectors,
+    Written,
+)
+
+_ALONE = "/generation"
+_JOINED = "/prompt-and-generation"
+_WARM_UP = ScoreRequest(
+    pool="warm-up",
+    voters=("a", "b", "c"),
+    content=Texts("What is warm?", ("Tea.", "The sun.", "Green tea.")),
+    estimator=EstimatorKind.SINGLE,
+    neighbours=1,
+    embedding=EmbeddingKind.GENERATION,
+    learn=False,
+    sample_id="warm-up",
+)
+_LEARNING_REFUSED = (MemoryBusyError, MemoryStorageError, TooManyPoolsError, TooManyVotersError)
+
+
+class TextEncoder(Protocol):
+    """What the pipeline needs to turn texts into vectors."""
+
+    async def encode(self, texts: Sequence[str]) -> EncodedTexts:
+        """Encodes the texts of one request."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderIdentity:
+    """What a reply and a pool say of the encoder.
+
+    Attributes:
+        revision: Hash of its weights, tokenizer and pooling.
+        dimension: Coordinates of its vectors.
+        max_tokens: Tokens that it reads of a text.
+    """
+
+    revision: str
+    dimension: int
+    max_tokens: int
+
+
+class ScoringPipeline:
+    """Takes validated requests through every stage.
+
+    Args:
+        encoder: Turns texts into vectors, in batches.
+        identity: Of that encoder.
+        memory: The pools.
+        admission: Refuses what is too much, before any work.
+        create_pools: Whether an unknown pool is created by its first sample.
+    """
+
+    def __init__(
+        self,
+        encoder: TextEncoder,
+        identity: EncoderIdentity,
+        memory: Memory,
+        admission: Admission,
+        *,
+        create_pools: bool,
+    ) -> None:
+        self._encoder = encoder
+        self._identity = identity
+        self._memory = memory
+        self._admission = admission
+        self._create_pools = create_pools
+        self._estimate_thread = ThreadPoolExecutor(1, thread_name_prefix="estimate")
+
+    def close(self) -> None:
+        """Ends the estimate thread."""
+        self._estimate_thread.shutdown(wait=True)
+
+    async def score(self, request: ScoreRequest) -> ScoreReply:
+        """Ranks the answers of one request, and learns them where it asks to.
+
+        Raises:
+            OverloadedError: Too much is in flight.
+            PoolNotFoundError: The pool is unknown and may not be created.
+            SpaceMismatchError: The pool lives in another embedding space.
+            InvalidArrayError: The vectors can't be measured.
+            EncodingFailedError: The encoder failed.
+        """
+        with self._admission:
+            self._require_pool(request.pool, self._space(request))
+            return await self._run(request)
+
+    async def warm_up(self) -> None:
+        """Sends one request through every stage, so that the first caller finds all warm."""
+        await self._run(_WARM_UP)
+
+    async def _run(self, request: ScoreRequest) -> ScoreReply:
+        began = time.perf_counter()
+        timings = Timings()
+        embedded = await self._embed(request, timings)
+        estimated = await asyncio.get_running_loop().run_in_executor(
+            self._estimate_thread, estimate_request, self._memory, request, embedded
+        )
+        timings.recall = estimated.recall_seconds
+        timings.estimate = estimated.estimate_seconds
+        learned = None
+        if request.learn:
+            learned = await self._learn(request, embedded, estimated.answers, timings)
+        timings.total = time.perf_counter() - began
+        return self._reply(request, embedded, estimated, learned, timings)
+
+    def _space(self, request: ScoreRequest) -> EmbeddingSpace:
+        if isinstance(request.content, Vectors):
+            return EmbeddingSpace(f"vectors/{request.content.space}", len(request.content.prompt))
+        joined = request.embedding is EmbeddingKind.PROMPT_AND_GENERATION
+        if request.embedding is EmbeddingKind.POOL and self._memory.has(request.pool):
+            joined = self._memory.describe(request.pool).space.id.endswith(_JOINED)
+        return EmbeddingSpace(
+            f"encoder/{self._identity.revision}{_JOINED if joined else _ALONE}",
+            self._identity.dimension,
+        )
+
+    def _require_pool(self, pool: str, space: EmbeddingSpace) -> None:
+        if self._memory.has(pool):
+            self._memory.require_space(pool, space)
+        elif not self._create_pools:
+            raise PoolNotFoundError(
+                f"No pool is named {pool!r} and this server creates none (memory.create_pools); "
+                "name a pool that exists.",
+                field="pool",
+            )
+
+    async def _embed(self, request: ScoreRequest, timings: Timings) -> Embedded:
+        content, space = request.content, self._space(request)
+        if isinstance(content, Vectors):
+            nothing = np.zeros(len(content.answers) + 1, np.bool_)
+            return Embedded(content.prompt, content.answers, nothing, space)
+        encoded = await self._encoder.encode(_texts(content, joined=space.id.endswith(_JOINED)))
+        timings.tokenise = encoded.tokenise_seconds
+        timings.queue = encoded.queue_seconds
+        timings.encode = encoded.encode_seconds
+        return Embedded(encoded.vectors[0], encoded.vectors[1:], encoded.truncated, space)
+
+    async def _learn(
+        self, request: ScoreRequest, embedded: Embedded, answers: Answers, timings: Timings
+    ) -> Written:
+        began = time.perf_counter()
+        sample = NewSample(
+            sample_id=request.sample_id,
+            prompt=np.array(embedded.prompt, np.float32),
+            voters=answers.voters,
+            pairs=answers.pairs,
+            learned_at=time.time(),
+        )
+        try:
+            writing = asyncio.wrap_future(self._memory.learn(request.pool, embedded.space, sample))
+            # Shielded: a caller that is cancelled must not cancel the writer's future.
+            receipt = await asyncio.shield(writing)
+        except _LEARNING_REFUSED as error:
+            return Written(request.sample_id, None, error.reason, str(error))
+        finally:
+            timings.learn = time.perf_counter() - began
+        if receipt.existed:
+            message = "The pool had this sample_id already; nothing was added."
+            return Written(receipt.sample_id, receipt.durability, "SAMPLE_EXISTS", message)
+        return Written(receipt.sample_id, receipt.durability)
+
+    def _reply(
+        self,
+        request: ScoreRequest,
+        embedded: Embedded,
+        estimated: Estimated,
+        learned: Written | None,
+        timings: Timings,
+    ) -> ScoreReply:
+        encoded = isinstance(request.content, Texts)
+        return ScoreReply(
+            answers=estimated.answers,
+            estimate=estimated.estimate,
+            ranking=rank_generations(estimated.answers, estimated.estimate),
+            estimator=estimated.kind,
+            fallback=estimated.fallback,
+            learned=learned,
+            timings=timings,
+            encoder_revision=self._identity.revision if encoded else "",
+            pool_revision=estimated.pool_revision,
+            truncated=embedded.truncated,
+            max_tokens=self._identity.max_tokens if encoded else 0,
+        )
+
+
+def _texts(content: Texts, *, joined: bool) -> list[str]:
+    if joined:
+        return [content.prompt, *(f"{content.prompt}\n{each}" for each in content.answers)]
+    return [content.prompt, *content.answers]

@@ -1,0 +1,1 @@
+"""The servicers: one short method for each RPC: convert, call, convert."""

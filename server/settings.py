@@ -1,0 +1,233 @@
+"""The settings of the server: one frozen, documented value, parsed once and passed down.
+
+A setting comes from, in this order: a flag, an environment variable
+(`POINTSMAN_MEMORY__CAPACITY` for `memory.capacity`), the YAML file, the default.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+from pydantic_settings import (
+    SettingsError as PydanticSettingsError,
+)
+
+from server.errors import SettingsError
+
+_SOCKET_PATH_BYTES = 107
+_LONGEST_TIME = 86_400.0 * 36_500
+
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Seconds = Annotated[float, Field(ge=0, le=_LONGEST_TIME, allow_inf_nan=False)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class LogSettings(_Section):
+    """What the server writes to standard error. Never the text of a prompt or an answer."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severe line that is written."""
+    format: Literal["json", "console"] = "json"
+    """`json` for machines, `console` for people."""
+    requests: bool = True
+    """Writes a line for every request; without it, only for those that failed."""
+
+
+class EncoderSettings(_Section):
+    """How texts become vectors."""
+
+    directory: Path | None = None
+    """A directory in the Hugging Face layout with an ONNX model and `tokenizer.json`; the
+    embedded all-MiniLM-L6-v2 if absent."""
+    cache: Path = Path("~/.cache/pointsman")
+    """Where the embedded encoder is assembled, once."""
+    provider: Literal["auto", "cpu", "cuda"] = "auto"
+    """`auto` takes CUDA where it is really there; `cuda` refuses to start where it is not."""
+    threads: int = Field(default=0, ge=0, le=1024)
+    """Threads of one batch; 0 for as many cores as the cgroup grants."""
+    max_tokens: int | None = Field(default=None, ge=4, le=1_000_000)
+    """Tokens read of a text, special ones included; the encoder's own limit if absent."""
+    batch_tokens: Count = 2048
+    """Most tokens of one batch. A larger batch keeps others waiting for longer."""
+
+
+class MemorySettings(_Section):
+    """What is remembered of scored prompts. Never the text of a prompt or an answer."""
+
+    capacity: Count = 100_000
+    """Most samples of one pool; the oldest go first."""
+    time_to_live: Seconds | None = None
+    """Seconds after which a sample is forgotten; never if absent."""
+    durability: Literal["process", "device"] = "process"
+    """What a durable sample survives: a crash of the process, or of the machine (slower)."""
+    create_pools: bool = True
+    """Whether the first sample for an unknown pool creates it; else the pool must exist."""
+    max_pools: int = Field(default=64, ge=1, le=100_000)
+    """Most pools."""
+    max_voters: int = Field(default=64, ge=1, le=256)
+    """Most voters of one pool."""
+    queue: Count = 4096
+    """Most samples waiting to be written; beyond them, learning is refused and says so."""
+
+
+class LimitSettings(_Section):
+    """What is refused, so that one caller can't take the server from the others."""
+
+    in_flight: Count = 256
+    """Requests in work at a time; beyond them, RESOURCE_EXHAUSTED at once."""
+    stream_in_flight: Count = 32
+    """Items of one stream in work at a time; beyond them, the stream is read no further."""
+    message_bytes: int = Field(default=8 * 1024 * 1024, ge=1024, le=2**31 - 1)
+    """Bytes of one gRPC message."""
+    generations: int = Field(default=64, ge=1, le=1024)
+    """Generations of one request."""
+    text_bytes: Count = 256 * 1024
+    """Bytes of UTF-8 of one prompt or generation."""
+    dimension: int = Field(default=8192, ge=1, le=65_536)
+    """Coordinates of one vector."""
+    neighbours: int = Field(default=1000, ge=1, le=100_000)
+    """Neighbours of one request."""
+
+
+class EstimatorSettings(_Section):
+    """What a request gets that does not say."""
+
+    neighbours: int = Field(default=20, ge=1, le=100_000)
+    """Prompts that Local rests on, the current one included."""
+
+
+class Settings(BaseSettings):
+    """Everything that can be set."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        env_prefix="POINTSMAN_",
+        env_nested_delimiter="__",
+    )
+
+    listen: str = "127.0.0.1:50051"
+    """TCP address, `host:port`; none if empty. Port 0 takes a free one and logs it."""
+    socket: Path | None = None
+    """Path of a Unix socket; none if absent. At most 107 bytes."""
+    socket_mode: str = Field(default="0660", pattern=r"^0?[0-7]{3}$")
+    """Permissions of the Unix socket, in octal."""
+    state: Path = Path("~/.local/state/pointsman")
+    """Directory of the memory. One server at a time."""
+    shutdown_grace: Seconds = 10.0
+    """Seconds that requests in flight have to finish after SIGTERM."""
+    shutdown_wait: Seconds = 0.0
+    """Seconds between NOT_SERVING and refusing new requests, for balancers to notice."""
+    reflection: bool = True
+    """Offers gRPC server reflection."""
+    log: LogSettings = LogSettings()
+    encoder: EncoderSettings = EncoderSettings()
+    memory: MemorySettings = MemorySettings()
+    limits: LimitSettings = LimitSettings()
+    estimator: EstimatorSettings = EstimatorSettings()
+
+    @field_validator("socket")
+    @classmethod
+    def _socket_path_fits(cls, path: Path | None) -> Path | None:
+        if (
+            path is not None
+            and len(str(path.expanduser().absolute()).encode()) > _SOCKET_PATH_BYTES
+        ):
+            raise ValueError(
+                f"is longer than {_SOCKET_PATH_BYTES} bytes, the most that a Unix socket's "
+                "path may have; choose a shorter one"
+            )
+        return path
+
+    @field_validator("listen")
+    @classmethod
+    def _listen_has_a_port(cls, address: str) -> str:
+        host, colon, port = address.rpartition(":")
+        if address and not (host and colon and port.isdigit() and int(port) < 65_536):
+            raise ValueError("is not host:port, as in 127.0.0.1:50051 or [::]:50051")
+        return address
+
+
+def load_settings(file: Path | None, flags: Mapping[str, Any]) -> Settings:
+    """Reads the settings from all their sources.
+
+    Args:
+        file: A YAML file, or None for none.
+        flags: Values by dotted name, as in `{"memory.capacity": 1000}`. They win.
+
+    Raises:
+        SettingsError: A value is invalid or unknown; the message names the setting.
+    """
+    if file is not None:
+        _require_mapping(file)
+
+    class _Sourced(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  we read no .env file
+            file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  nor secrets
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            yaml_settings = YamlConfigSettingsSource(settings_cls, yaml_file=file)
+            return (init_settings, env_settings, yaml_settings)
+
+    try:
+        settings = _Sourced(**_nested(flags))
+    except ValidationError as error:
+        raise SettingsError(_sentence(error)) from None
+    except PydanticSettingsError as error:
+        raise SettingsError(f"{error}.") from None
+    if not settings.listen and settings.socket is None:
+        raise SettingsError("Neither listen nor socket is set; set one, or nobody can call.")
+    return settings
+
+
+def _require_mapping(file: Path) -> None:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"The settings file {file} can't be read: {error.strerror}.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        detail = str(error).replace("\n", " ")
+        raise SettingsError(f"The settings file {file} is not YAML: {detail}.") from None
+    if not isinstance(content, dict | None):
+        raise SettingsError(f"The settings file {file} must hold a mapping of settings.")
+
+
+def _nested(flags: Mapping[str, Any]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for name, value in flags.items():
+        *sections, last = name.split(".")
+        place = nested
+        for section in sections:
+            place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise SettingsError(f"{name}: {section} is a setting, not a section.")
+        place[last] = value
+    return nested
+
+
+def _sentence(error: ValidationError) -> str:
+    problems = []
+    for each in error.errors(include_url=False):
+        name = ".".join(str(part) for part in each["loc"])
+        message = each["msg"].removeprefix("Value error, ")
+        if each["type"] == "extra_forbidden":
+            message = "is not a setting; `pointsman config reference` lists them all"
+        problems.append(f"{name}: {message}")
+    return "; ".join(problems) + "."

@@ -1,0 +1,176 @@
+"""The process: how it starts, refuses to start, drains, dies and comes back."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+import grpc
+import pytest
+
+from pointsman.v1 import scoring_service_pb2_grpc
+from tests.server_process import ROOT, ServerProcess
+from tests.wire.test_scoring import text_request, vector_request
+
+
+def stub_of(channel):
+    return scoring_service_pb2_grpc.ScoringServiceStub(channel)
+
+
+def refused(*arguments: str) -> tuple[int, str]:
+    """Runs `pointsman` and returns its exit code and the last line of its errors."""
+    command = [sys.executable, "-m", "server.cli", *arguments]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    return done.returncode, done.stderr.strip().splitlines()[-1]
+
+
+def test_sigterm_drains_what_is_in_flight(tmp_path):
+    with ServerProcess(tmp_path) as server, grpc.insecure_channel(server.target) as channel:
+        stub = stub_of(channel)
+        long = text_request("drain", learn=True)
+        for generation in long.generations:
+            generation.text = "a long answer " * 200
+        calls = [stub.ScoreGenerations.future(long) for _ in range(8)]
+        while '"in_flight"' not in server.log.read_text():
+            if not any(call.done() for call in calls):
+                continue
+            os.kill(server.pid, signal.SIGTERM)
+            break
+        replies = [call.result() for call in calls]
+        assert server.wait() == 0
+        assert all(reply.learned.durability for reply in replies)
+        assert "stopped" in server.log.read_text()
+    assert not server.socket.exists()
+
+
+@pytest.mark.parametrize("how", ["terminate", "kill"])
+def test_a_restarted_server_has_every_acknowledged_sample(tmp_path, how):
+    server = ServerProcess(tmp_path)
+    acknowledged = set()
+    with server, grpc.insecure_channel(server.target) as channel:
+        stub = stub_of(channel)
+        for index in range(50):
+            request = vector_request("kept", prompt=(index, 1), learn=True)
+            receipt = stub.ScoreGenerations(request).learned
+            assert receipt.durability
+            acknowledged.add(receipt.sample_id)
+        getattr(server, how)()
+    with server, grpc.insecure_channel(server.target) as channel:
+        reply = stub_of(channel).ScoreGenerations(vector_request("kept", neighbours=100))
+        assert reply.neighbours_used == len(acknowledged) + 1 == 51
+        assert reply.pool_revision == 50
+
+
+def test_one_state_directory_serves_one_server(tmp_path):
+    with ServerProcess(tmp_path) as server:
+        other = tmp_path / "o.sock"
+        code, line = refused(
+            "serve", "--listen", "", "--socket", str(other), "--state", str(server.folder / "state")
+        )
+    assert code == 2
+    assert "state" in line
+
+
+def test_a_socket_in_use_is_not_taken_over(tmp_path):
+    with ServerProcess(tmp_path) as server:
+        code, line = refused(
+            "serve", "--listen", "", "--socket", str(server.socket), "--state", str(tmp_path / "x")
+        )
+        assert (code, "socket" in line) == (2, True)
+        with grpc.insecure_channel(server.target) as channel:
+            assert stub_of(channel).ScoreGenerations(vector_request("p")).scores
+
+
+def test_a_port_in_use_is_refused_by_name(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        code, line = refused("serve", "--listen", address, "--state", str(tmp_path))
+    assert code == 2
+    assert address in line
+    assert "listen" in line
+
+
+@pytest.mark.parametrize(
+    ("setting", "word"),
+    [
+        ("memory.capacity=0", "memory.capacity"),
+        ("nonsense=1", "nonsense"),
+        ("encoder.directory=/nowhere", "/nowhere"),
+        ("encoder.provider=cuda", "CUDA"),
+        ("no-equals", "name=value"),
+    ],
+)
+def test_a_server_that_cannot_start_says_why_in_one_sentence(tmp_path, setting, word):
+    code, line = refused("serve", "--state", str(tmp_path), "--set", setting)
+    assert code == 2
+    assert line.startswith("pointsman: ")
+    assert word in line
+
+
+def test_a_server_on_tcp_says_which_port_it_took(tmp_path):
+    with ServerProcess(tmp_path, "--listen", "127.0.0.1:0") as server:
+        address = next(
+            word for word in server.log.read_text().split('"') if word.startswith("127.0.0.1:")
+        )
+        with grpc.insecure_channel(address) as channel:
+            assert stub_of(channel).ScoreGenerations(vector_request("p")).scores
+
+
+def test_overload_is_refused_at_once_and_says_when_to_come_back(tmp_path):
+    with (
+        ServerProcess(tmp_path, "--set", "limits.in_flight=1") as server,
+        grpc.insecure_channel(server.target) as channel,
+    ):
+        stub = stub_of(channel)
+        calls = [stub.ScoreGenerations.future(text_request("full")) for _ in range(20)]
+        codes = [call.code() for call in calls]
+        assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}
+        assert stub.ScoreGenerations(text_request("full")).scores
+
+
+def test_callers_that_give_up_do_not_hold_up_the_others(tmp_path):
+    with ServerProcess(tmp_path) as server, grpc.insecure_channel(server.target) as channel:
+        stub = stub_of(channel)
+        impatient = [
+            stub.ScoreGenerations.future(text_request("i"), timeout=0.02) for _ in range(50)
+        ]
+        patient = [stub.ScoreGenerations.future(text_request("p")) for _ in range(5)]
+        assert all(call.result().scores for call in patient)
+        assert grpc.StatusCode.DEADLINE_EXCEEDED in {call.code() for call in impatient}
+
+
+def test_an_unknown_pool_is_refused_where_none_may_be_created(tmp_path):
+    with (
+        ServerProcess(tmp_path, "--set", "memory.create_pools=false") as server,
+        grpc.insecure_channel(server.target) as channel,
+        pytest.raises(grpc.RpcError) as caught,
+    ):
+        stub_of(channel).ScoreGenerations(vector_request("unknown"))
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+def test_many_callers_at_once_get_their_own_answers(server):
+    def call(index: int) -> None:
+        with grpc.insecure_channel(server.target) as channel:
+            for turn in range(10):
+                best = (index + turn) % 3
+                answers = [(1.0, 0.01 * i) for i in range(4)]
+                answers[3] = (-1.0, float(index))
+                reply = stub_of(channel).ScoreGenerations(
+                    vector_request(f"own-{index}", answers=answers)
+                )
+                mine.append(reply.scores[3].rank == 4 and best < 3)
+
+    mine: list[bool] = []
+    threads = [threading.Thread(target=call, args=(index,)) for index in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert mine == [True] * 80

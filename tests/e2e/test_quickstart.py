@@ -1,0 +1,20 @@
+"""The quickstart, whole: what a newcomer sees first."""
+
+import subprocess
+import sys
+
+from tests.server_process import ROOT
+
+
+def test_the_quickstart_ranks_the_examples_and_stops_the_server():
+    done = subprocess.run(
+        [sys.executable, "examples/quickstart.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "ember" in done.stdout
+    assert "noise" in done.stdout.lower()

@@ -1,0 +1,160 @@
+"""The batcher: everybody gets their own vectors, whoever else is cancelled or fails."""
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from contextlib import asynccontextmanager
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from encoders.tokeniser import Tokens
+from server.batcher import EncodeBatcher
+from server.errors import EncodingFailedError
+
+DIMENSION = 2
+
+
+class FakeEncoder:
+    """Encodes a text of n letters as (n, first letter); waits at `gate`; fails on 'x'."""
+
+    dimension = DIMENSION
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.batches: list[list[int]] = []
+
+    def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
+        return [
+            Tokens(np.array([ord(letter) for letter in text], np.int64), "!" in text)
+            for text in texts
+        ]
+
+    def encode_tokens(self, tokens: Sequence[Tokens]) -> np.ndarray:
+        assert self.gate.wait(10)
+        self.batches.append([len(each.ids) for each in tokens])
+        if any(ord("x") in each.ids for each in tokens):
+            raise RuntimeError("no x")
+        return np.array([vector_of(bytes(each.ids.tolist()).decode()) for each in tokens])
+
+
+def vector_of(text: str) -> tuple[float, float]:
+    return float(len(text)), float(ord(text[0]))
+
+
+@asynccontextmanager
+async def running(encoder: FakeEncoder, batch_tokens: int = 16):
+    batcher = EncodeBatcher(encoder, batch_tokens=batch_tokens)
+    task = asyncio.create_task(batcher.run())
+    try:
+        yield batcher
+    finally:
+        encoder.gate.set()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_vectors_come_in_the_order_of_the_texts():
+    async with running(FakeEncoder()) as batcher:
+        encoded = await batcher.encode(["abc", "d", "ef!"])
+    assert encoded.vectors.tolist() == [list(vector_of(text)) for text in ("abc", "d", "ef!")]
+    assert encoded.truncated.tolist() == [False, False, True]
+
+
+async def test_no_text_needs_no_batch():
+    encoder = FakeEncoder()
+    async with running(encoder) as batcher:
+        encoded = await batcher.encode([])
+    assert encoded.vectors.shape == (0, DIMENSION)
+    assert encoder.batches == []
+
+
+async def test_a_batch_stays_within_its_budget_unless_one_text_is_larger():
+    encoder = FakeEncoder()
+    async with running(encoder, batch_tokens=5) as batcher:
+        await batcher.encode(["aaa", "bb", "cccccccc", "d"])
+    assert encoder.batches == [[3, 2], [8], [1]]
+
+
+async def test_requests_that_wait_share_a_batch():
+    encoder = FakeEncoder()
+    encoder.gate.clear()
+    async with running(encoder) as batcher:
+        first = asyncio.create_task(batcher.encode(["a"]))
+        await until(lambda: batcher._work.is_set() and not batcher._waiting)
+        others = [asyncio.create_task(batcher.encode([text])) for text in ("bb", "cc")]
+        await until(lambda: len(batcher._waiting) == 2)
+        encoder.gate.set()
+        await asyncio.gather(first, *others)
+    assert encoder.batches == [[1], [2, 2]]
+
+
+async def test_a_failing_batch_fails_its_own_callers_only():
+    encoder = FakeEncoder()
+    async with running(encoder, batch_tokens=1) as batcher:
+        good, bad = await asyncio.gather(
+            batcher.encode(["a"]), batcher.encode(["x", "b"]), return_exceptions=True
+        )
+        again = await batcher.encode(["c"])
+    assert good.vectors.tolist() == [[1.0, ord("a")]]
+    assert isinstance(bad, EncodingFailedError)
+    assert again.vectors.tolist() == [[1.0, ord("c")]]
+
+
+async def test_a_cancelled_caller_is_dropped_when_the_batch_is_formed():
+    encoder = FakeEncoder()
+    encoder.gate.clear()
+    async with running(encoder) as batcher:
+        running_one = asyncio.create_task(batcher.encode(["a"]))
+        await until(lambda: batcher._work.is_set() and not batcher._waiting)
+        doomed = asyncio.create_task(batcher.encode(["bbb"]))
+        await until(lambda: len(batcher._waiting) == 1)
+        doomed.cancel()
+        encoder.gate.set()
+        await running_one
+        await batcher.encode(["c"])
+    assert encoder.batches == [[1], [1]]
+    assert batcher.dropped == 1
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.tuples(st.integers(1, 6), st.booleans()), min_size=1, max_size=12))
+def test_whoever_is_cancelled_everyone_else_gets_their_own(callers):
+    async def scenario():
+        encoder = FakeEncoder()
+        encoder.gate.clear()
+        async with running(encoder, batch_tokens=4) as batcher:
+            texts = [chr(ord("A") + index) * length for index, (length, _) in enumerate(callers)]
+            tasks = [asyncio.create_task(batcher.encode([text, text])) for text in texts]
+            await asyncio.sleep(0.005)
+            for task, (_, cancel) in zip(tasks, callers, strict=True):
+                if cancel:
+                    task.cancel()
+            encoder.gate.set()
+            results = await asyncio.wait_for(
+                asyncio.gather(*tasks, return_exceptions=True), timeout=10
+            )
+        for text, result, (_, cancel) in zip(texts, results, callers, strict=True):
+            if cancel:
+                assert isinstance(result, asyncio.CancelledError)
+            else:
+                assert result.vectors.tolist() == [list(vector_of(text))] * 2
+
+    asyncio.run(scenario())
+
+
+async def until(condition) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+async def test_the_end_of_the_batcher_ends_its_threads():
+    encoder = FakeEncoder()
+    async with running(encoder) as batcher:
+        await batcher.encode(["a"])
+    with pytest.raises(RuntimeError):
+        await batcher.encode(["b"])

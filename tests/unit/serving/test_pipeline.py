@@ -1,0 +1,215 @@
+"""The pipeline on a real memory: what is refused, what falls back, what is learned."""
+
+import asyncio
+from concurrent.futures import Future
+
+import numpy as np
+import pytest
+
+from scoring.errors import (
+    MemoryBusyError,
+    MemoryStorageError,
+    PoolNotFoundError,
+    SpaceMismatchError,
+    TooManyVotersError,
+)
+from scoring.memory import Durability, Memory, MemorySettings
+from server.admission import Admission
+from server.batcher import EncodedTexts
+from server.errors import OverloadedError
+from server.pipeline import EncoderIdentity, ScoringPipeline
+from server.requests import EmbeddingKind, EstimatorKind, ScoreRequest, Texts, Vectors
+
+DIMENSION = 26
+
+
+class LetterEncoder:
+    """Embeds a text as its counts of letters."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    async def encode(self, texts):
+        self.texts += texts
+        vectors = np.array(
+            [[text.lower().count(chr(97 + i)) for i in range(DIMENSION)] for text in texts],
+            np.float32,
+        )
+        return EncodedTexts(vectors, np.zeros(len(texts), np.bool_), 0.1, 0.2, 0.3)
+
+
+@pytest.fixture
+def memory(tmp_path):
+    memory = Memory.open(MemorySettings(directory=tmp_path, capacity=100))
+    yield memory
+    memory.close()
+
+
+@pytest.fixture
+def encoder():
+    return LetterEncoder()
+
+
+@pytest.fixture
+def pipeline(memory, encoder):
+    pipeline = make(memory, encoder)
+    yield pipeline
+    pipeline.close()
+
+
+def make(memory, encoder, *, limit=10, create_pools=True) -> ScoringPipeline:
+    identity = EncoderIdentity("rev", DIMENSION, 256)
+    return ScoringPipeline(encoder, identity, memory, Admission(limit), create_pools=create_pools)
+
+
+def request(content=None, **fields) -> ScoreRequest:
+    defaults = {
+        "pool": "p",
+        "voters": ("a", "b", "c"),
+        "content": content or Texts("ask", ("same", "same", "other")),
+        "estimator": EstimatorKind.AUTO,
+        "neighbours": 20,
+        "embedding": EmbeddingKind.POOL,
+        "learn": False,
+        "sample_id": "s",
+    }
+    return ScoreRequest(**{**defaults, **fields})
+
+
+def vectors(dimension=DIMENSION, space="mine") -> Vectors:
+    return Vectors(np.ones(dimension, np.float32), np.eye(3, dimension, dtype=np.float32), space)
+
+
+async def test_timings_of_the_encoder_are_passed_on(pipeline):
+    timings = (await pipeline.score(request())).timings
+    assert (timings.tokenise, timings.queue, timings.encode) == (0.1, 0.2, 0.3)
+    assert timings.learn == 0
+    assert timings.total > 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "texts"),
+    [
+        (EmbeddingKind.GENERATION, ["ask", "same", "same", "other"]),
+        (
+            EmbeddingKind.PROMPT_AND_GENERATION,
+            ["ask", "ask\nsame", "ask\nsame", "ask\nother"],
+        ),
+    ],
+)
+async def test_what_is_embedded(pipeline, encoder, kind, texts):
+    await pipeline.score(request(embedding=kind))
+    assert encoder.texts == texts
+
+
+async def test_a_pool_keeps_what_it_embeds(pipeline, encoder):
+    joined = EmbeddingKind.PROMPT_AND_GENERATION
+    await pipeline.score(request(embedding=joined, learn=True))
+    encoder.texts.clear()
+    await pipeline.score(request())
+    assert encoder.texts[1] == "ask\nsame"
+    with pytest.raises(SpaceMismatchError):
+        await pipeline.score(request(embedding=EmbeddingKind.GENERATION))
+
+
+@pytest.mark.parametrize("other", [vectors(), vectors(space="theirs"), vectors(dimension=3)])
+async def test_a_pool_of_texts_refuses_vectors_before_any_work(pipeline, other):
+    await pipeline.score(request(learn=True))
+    with pytest.raises(SpaceMismatchError):
+        await pipeline.score(request(other))
+
+
+async def test_an_unknown_pool_is_refused_where_none_is_created(memory, encoder):
+    pipeline = make(memory, encoder, create_pools=False)
+    with pytest.raises(PoolNotFoundError):
+        await pipeline.score(request(learn=True))
+    assert encoder.texts == []
+    pipeline.close()
+
+
+async def test_what_is_too_much_is_refused_before_any_work(memory, encoder):
+    pipeline = make(memory, encoder, limit=1)
+    results = await asyncio.gather(
+        *(pipeline.score(request()) for _ in range(3)), return_exceptions=True
+    )
+    assert sum(isinstance(each, OverloadedError) for each in results) == 2
+    assert len(encoder.texts) == 4
+    pipeline.close()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "empty", "full"),
+    [
+        (EstimatorKind.AUTO, EstimatorKind.SINGLE, EstimatorKind.LOCAL),
+        (EstimatorKind.LOCAL, EstimatorKind.SINGLE, EstimatorKind.LOCAL),
+        (EstimatorKind.GLOBAL, EstimatorKind.SINGLE, EstimatorKind.GLOBAL),
+        (EstimatorKind.SINGLE, EstimatorKind.SINGLE, EstimatorKind.SINGLE),
+        (EstimatorKind.SAMPLES, EstimatorKind.SINGLE, EstimatorKind.SINGLE),
+    ],
+)
+async def test_which_estimator_runs(pipeline, wanted, empty, full):
+    before = await pipeline.score(request(estimator=wanted, learn=True))
+    after = await pipeline.score(request(estimator=wanted))
+    assert (before.estimator, after.estimator) == (empty, full)
+    assert after.estimate.neighbours_used == (1 if full is EstimatorKind.SINGLE else 2)
+    reasons = [reply.fallback and reply.fallback.reason for reply in (before, after)]
+    if wanted is EstimatorKind.SAMPLES:
+        assert reasons == ["ONE_ANSWER_PER_VOTER"] * 2
+    else:
+        assert reasons == [None if empty is full else "POOL_EMPTY", None]
+
+
+async def test_one_neighbour_is_the_prompt_itself(pipeline):
+    await pipeline.score(request(learn=True))
+    reply = await pipeline.score(request(estimator=EstimatorKind.LOCAL, neighbours=1))
+    assert (reply.estimator, reply.fallback) == (EstimatorKind.LOCAL, None)
+    assert reply.estimate.neighbours_used == 1
+
+
+async def test_voters_who_are_absent_help_to_tell_the_others_apart(pipeline):
+    for index in range(3):
+        await pipeline.score(request(learn=True, sample_id=f"s{index}"))
+    two = request(Texts("ask", ("same", "other")), voters=("a", "c"))
+    reply = await pipeline.score(two)
+    assert reply.fallback is None
+    assert reply.estimate.noise_variance[0] < reply.estimate.noise_variance[1]
+
+
+async def test_learning_says_how_durable_it_is(pipeline, memory):
+    learned = (await pipeline.score(request(learn=True))).learned
+    assert (learned.sample_id, learned.durability) == ("s", Durability.PROCESS)
+    assert memory.describe("p").samples == 1
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryBusyError("Full."), MemoryStorageError("No disk."), TooManyVotersError("Many.")]
+)
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_ranking_is_worth_having_when_learning_fails(
+    pipeline, memory, monkeypatch, error, late
+):
+    def learn(*_):
+        if not late:
+            raise error
+        future = Future()
+        future.set_exception(error)
+        return future
+
+    monkeypatch.setattr(memory, "learn", learn, raising=True)
+    reply = await pipeline.score(request(learn=True))
+    assert reply.ranking.best_index in (0, 1)
+    assert reply.learned.durability is None
+    assert (reply.learned.reason, reply.learned.message) == (error.reason, str(error))
+
+
+async def test_a_caller_who_gives_up_while_learning_does_not_stop_the_writer(
+    pipeline, memory, monkeypatch
+):
+    writing: Future = Future()
+    monkeypatch.setattr(memory, "learn", lambda *_: writing)
+    call = asyncio.create_task(pipeline.score(request(learn=True)))
+    await asyncio.sleep(0.1)
+    call.cancel()
+    await asyncio.gather(call, return_exceptions=True)
+    assert not writing.cancelled()
+    assert writing.set_running_or_notify_cancel()

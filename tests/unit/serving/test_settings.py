@@ -1,0 +1,69 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from server.errors import SettingsError
+from server.settings import Settings, load_settings
+
+
+def write(path: Path, content: object) -> Path:
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def test_a_flag_wins_over_the_environment_over_the_file_over_the_default(tmp_path, monkeypatch):
+    file = write(tmp_path / "s.yaml", {"memory": {"capacity": 1, "queue": 2, "max_pools": 3}})
+    monkeypatch.setenv("POINTSMAN_MEMORY__CAPACITY", "10")
+    monkeypatch.setenv("POINTSMAN_MEMORY__QUEUE", "20")
+    memory = load_settings(file, {"memory.capacity": 100}).memory
+    assert (memory.capacity, memory.queue, memory.max_pools) == (100, 20, 3)
+    assert memory.max_voters == Settings().memory.max_voters
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        ({"memory.capacity": 0}, "memory.capacity"),
+        ({"memory.capcity": 5}, "memory.capcity"),
+        ({"nonsense": 5}, "nonsense"),
+        ({"listen": "nowhere"}, "listen"),
+        ({"listen": "127.0.0.1:99999"}, "listen"),
+        ({"listen": ""}, "listen"),
+        ({"socket": "/" + "x" * 200}, "socket"),
+        ({"socket_mode": "abc"}, "socket_mode"),
+        ({"encoder.provider": "tpu"}, "encoder.provider"),
+        ({"shutdown_grace": float("nan")}, "shutdown_grace"),
+        ({"listen": "127.0.0.1:1", "listen.port": 5}, "listen"),
+    ],
+)
+def test_an_invalid_setting_is_refused_by_name_in_one_sentence(flags, named):
+    with pytest.raises(SettingsError) as caught:
+        load_settings(None, flags)
+    assert named in str(caught.value)
+    assert str(caught.value).endswith(".")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["- a\n- b\n", "a: [", "\x00"])
+def test_a_file_that_is_no_mapping_is_refused(tmp_path, content):
+    file = tmp_path / "s.yaml"
+    file.write_text(content)
+    with pytest.raises(SettingsError, match=r"s\.yaml"):
+        load_settings(file, {})
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(SettingsError, match="can't be read"):
+        load_settings(tmp_path / "none.yaml", {})
+
+
+def test_an_empty_file_changes_nothing(tmp_path):
+    file = tmp_path / "s.yaml"
+    file.write_text("")
+    assert load_settings(file, {}).model_dump() == Settings().model_dump()
+
+
+def test_settings_are_frozen():
+    with pytest.raises(Exception, match="frozen"):
+        load_settings(None, {}).listen = "x"

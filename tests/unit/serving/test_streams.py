@@ -1,0 +1,91 @@
+import asyncio
+
+import pytest
+
+from server.services.streams import answer_each
+
+
+async def numbers(count: int, read: list[int] | None = None):
+    for number in range(count):
+        if read is not None:
+            read.append(number)
+        yield number
+
+
+async def test_replies_come_as_they_are_ready():
+    async def answer(number: int) -> int:
+        await asyncio.sleep(0.05 if number == 0 else 0)
+        return number
+
+    replies = [reply async for reply in answer_each(numbers(4), answer, 4)]
+    assert sorted(replies) == [0, 1, 2, 3]
+    assert replies[-1] == 0
+
+
+async def test_no_more_are_in_work_than_may_be():
+    working = most = 0
+
+    async def answer(number: int) -> int:
+        nonlocal working, most
+        working += 1
+        most = max(most, working)
+        await asyncio.sleep(0.001)
+        working -= 1
+        return number
+
+    assert len([reply async for reply in answer_each(numbers(50), answer, 3)]) == 50
+    assert most == 3
+
+
+async def test_a_caller_who_does_not_read_is_read_no_further():
+    read: list[int] = []
+
+    async def answer(number: int) -> int:
+        return number
+
+    replies = answer_each(numbers(100, read), answer, 5)
+    await anext(replies)
+    await asyncio.sleep(0.05)
+    # Five in work or unsent, one that waits for room; the first reply is still held by the caller.
+    assert len(read) <= 6
+    await replies.aclose()
+
+
+async def test_an_early_end_cancels_what_is_in_work():
+    cancelled = asyncio.Event()
+
+    async def answer(number: int) -> int:
+        if number == 0:
+            return number
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+        return number
+
+    replies = answer_each(numbers(2), answer, 2)
+    await anext(replies)
+    await replies.aclose()
+    async with asyncio.timeout(5):
+        await cancelled.wait()
+
+
+async def test_a_stream_that_breaks_breaks_the_replies_with_its_own_error():
+    async def broken():
+        yield 1
+        raise KeyError("malformed")
+
+    async def answer(number: int) -> int:
+        return number
+
+    with pytest.raises(KeyError):
+        async for _ in answer_each(broken(), answer, 2):
+            pass
+
+
+async def test_an_empty_stream_has_no_replies():
+    async def answer(number: int) -> int:
+        return number
+
+    assert [reply async for reply in answer_each(numbers(0), answer, 2)] == []
