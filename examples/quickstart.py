@@ -52,6 +52,7 @@ class QuickstartError(Exception):
 class Example:
     """One prompt and its answers, by voter."""
 
+    sample_id: str
     prompt: str
     answers: dict[str, str]
 
@@ -107,8 +108,12 @@ def read_examples(path: Path) -> list[Example]:
     with path.open(encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
     return [
-        Example(row["prompt"], {each["voter"]: each["text"] for each in row["generations"]})
-        for row in rows
+        Example(
+            f"example-{number}",
+            row["prompt"],
+            {each["voter"]: each["text"] for each in row["generations"]},
+        )
+        for number, row in enumerate(rows, start=1)
     ]
 
 
@@ -116,7 +121,7 @@ def read_examples(path: Path) -> list[Example]:
 def running_server(home: Path) -> Iterator[Server]:
     """Starts a server on a Unix socket; whatever happens, it doesn't outlive this."""
     socket, log = home / "pointsman.sock", home / "server.log"
-    command = [sys.executable, "-m", "server.cli", "serve", "--listen", ""]
+    command = [sys.executable, "-m", "server.cli", "serve"]
     command += ["--socket", str(socket), "--state", str(home / "state")]
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output)  # noqa: S603  our own
@@ -157,9 +162,15 @@ def is_serving(health: health_pb2_grpc.HealthStub) -> bool:
 
 
 def score(client: Client, examples: list[Example]) -> list[ScoreResult]:
-    """Lets the server learn every example, then ranks each among its neighbours."""
+    """Lets the server learn every example, then ranks each among its neighbours.
+
+    An example has the same sample id both times: the sample that it left in the pool would
+    otherwise be the nearest neighbour of its own.
+    """
     for each in examples:
-        learned = client.score(each.prompt, each.answers, pool=POOL, learn=True).learned
+        learned = client.score(
+            each.prompt, each.answers, pool=POOL, learn=True, sample_id=each.sample_id
+        ).learned
         if learned is None or learned.durability is Durability.NONE:
             raise QuickstartError(f"the server did not learn the prompt {each.prompt!r}.")
     requests = [
@@ -169,6 +180,7 @@ def score(client: Client, examples: list[Example]) -> list[ScoreResult]:
             pool=POOL,
             estimator=Estimator.LOCAL,
             neighbours=NEIGHBOURS,
+            sample_id=each.sample_id,
         )
         for each in examples
     ]
@@ -196,7 +208,7 @@ def choices_table(examples: list[Example], results: list[ScoreResult]) -> Table:
         table.add_row(
             Text(example.prompt),
             Text(result.best),
-            f"{result.margin:.3f}",
+            "-" if result.margin is None else f"{result.margin:.3f}",
             Text(" ".join(example.answers[result.best].split())),
         )
     return table

@@ -9,6 +9,7 @@ import numpy as np
 from pointsman.client import (
     AsyncClient,
     BudgetPolicy,
+    Calibration,
     Client,
     EmbeddingSpace,
     Estimator,
@@ -22,6 +23,7 @@ from pointsman.client import (
     Pool,
     Router,
     RouteResult,
+    RoutingFallback,
     Sample,
     ScoreRequest,
     ScoreResult,
@@ -37,6 +39,9 @@ def blocking() -> None:
         assert_type(result.best, str)
         assert_type(result.scores, tuple[GenerationScore, ...])
         assert_type(result.scores[0].noise_variance, float | None)
+        assert_type(result.margin, float | None)
+        assert_type(result.agreement, float | None)
+        assert_type(result.calibration, Calibration | None)
         assert_type(result.margin_standard_error, float | None)
         assert_type(result.estimator, Estimator)
         assert_type(result.fallback, Fallback | None)
@@ -44,8 +49,14 @@ def blocking() -> None:
         for index, each in client.score_many([ScoreRequest("why?", [("a", "yes")])]):
             assert_type(index, int)
             assert_type(each, ScoreResult | PointsmanError)
-        assert_type(client.route("why?", policy=BudgetPolicy(1.0)), RouteResult)
-        assert_type(client.record_outcome(1.0, model="a", sample_id="s"), OutcomeResult)
+        route = client.route("why?", policy=BudgetPolicy(1.0))
+        assert_type(route, RouteResult)
+        assert_type(route.margin, float | None)
+        assert_type(route.entropy, float | None)
+        assert_type(route.fallback, RoutingFallback | None)
+        outcome = client.record_outcome(1.0, model="a", sample_id="s")
+        assert_type(outcome, OutcomeResult)
+        assert_type(outcome.outcome_id, str)
         assert_type(client.pools(), tuple[Pool, ...])
         assert_type(client.pool("p").newest_at, datetime | None)
         assert_type(client.delete_pool("p"), int)
@@ -54,7 +65,7 @@ def blocking() -> None:
         space = EmbeddingSpace("caller", 2)
         assert_type(client.import_samples("p", samples, space=space), ImportResult)
         assert_type(client.routers(), tuple[Router, ...])
-        assert_type(client.reload_router("r"), Router)
+        assert_type(client.reload_router("r", directory="d"), Router)
 
 
 async def asynchronous() -> None:

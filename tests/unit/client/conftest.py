@@ -85,16 +85,19 @@ class Fake:
 
 
 def scored(request: scoring.ScoreGenerationsRequest) -> scoring.ScoreGenerationsResponse:
-    """The first answer is the best; the noise of the last voter is unknown."""
+    """The first answer is the best; the noise of the last voter is unknown.
+
+    With one voter there is no margin and no agreement.
+    """
     voters = list(dict.fromkeys(each.voter for each in request.generations))
     response = scoring.ScoreGenerationsResponse(
         best_index=0,
         estimator=request.estimator or scoring.ESTIMATOR_SINGLE,
         neighbours_used=3,
-        margin=0.25,
+        margin=0.25 if len(voters) > 1 else None,
         margin_standard_error=0.125,
         tied=[0, 1],
-        agreement=0.5,
+        agreement=0.5 if len(voters) > 1 else None,
         encoder_revision="0123456789abcdef",
         pool_revision=7,
         prompt_truncated=True,
@@ -135,6 +138,12 @@ def scored(request: scoring.ScoreGenerationsRequest) -> scoring.ScoreGenerations
         response.fallback.wanted = scoring.ESTIMATOR_LOCAL
         response.fallback.reason = "POOL_EMPTY"
         response.fallback.message = "The pool has no samples yet."
+    if request.estimator == scoring.ESTIMATOR_CALIBRATED:
+        response.calibration.agreement_weight = 0.25
+        response.calibration.outcomes = 8
+        response.calibration.lead = 0.125
+        response.calibration.lead_low = -0.5
+        response.calibration.lead_high = 0.75
     return response
 
 
@@ -161,10 +170,14 @@ class FakeScoring(scoring_service_pb2_grpc.ScoringServiceServicer):
             yield self._answer(waiting.pop())
 
     def _answer(self, item):
-        if item.request.pool != "bad":
+        if item.request.pool not in ("bad", "busy"):
             return scoring.ScoreGenerationsStreamResponse(id=item.id, response=scored(item.request))
-        error = types.ItemError(code=3, reason="INVALID_POOL", message="No such name.")
-        error.field_violations.add(field="pool", description="Is bad.")
+        if item.request.pool == "bad":
+            error = types.ItemError(code=3, reason="INVALID_POOL", message="No such name.")
+            error.field_violations.add(field="pool", description="Is bad.")
+        else:
+            error = types.ItemError(code=8, reason="OVERLOADED", message="Too much.")
+            error.retry_delay.FromMilliseconds(1500)
         return scoring.ScoreGenerationsStreamResponse(id=item.id, error=error)
 
 
@@ -174,13 +187,14 @@ class FakeRouting(routing_service_pb2_grpc.RoutingServiceServicer):
 
     async def RoutePrompt(self, request, context):
         await self.fake.begin("RoutePrompt", request, context)
+        if len(request.candidates) == 1:
+            return routing.RoutePromptResponse(model=request.candidates[0])
         response = routing.RoutePromptResponse(
             model="atlas",
             margin=0.5,
             entropy=0.25,
             abstained=True,
-            fallback_reason="UNSURE",
-            fallback_message="The margin is small.",
+            fallback=routing.RoutingFallback(reason="UNSURE", message="The margin is small."),
             router_revision="r1",
             neighbours_used=4,
             voters_used=5,
@@ -197,7 +211,7 @@ class FakeRouting(routing_service_pb2_grpc.RoutingServiceServicer):
         receipt = types.WriteReceipt(
             durability=types.DURABILITY_DEVICE, sample_id=request.sample_id
         )
-        return routing.RecordOutcomeResponse(recorded=receipt)
+        return routing.RecordOutcomeResponse(recorded=receipt, outcome_id=request.outcome_id)
 
 
 SPACE = admin.EmbeddingSpace(id="caller", dimension=2)
@@ -244,7 +258,10 @@ class FakeAdmin(admin_service_pb2_grpc.AdminServiceServicer):
         await self.fake.begin("ImportSamples", None, context)
         self.fake.imported = [message async for message in request_iterator]
         return admin.ImportSamplesResponse(
-            imported=len(self.fake.imported) - 1, skipped=1, durability=types.DURABILITY_PROCESS
+            imported=len(self.fake.imported) - 1,
+            skipped=1,
+            durability=types.DURABILITY_PROCESS,
+            expired=2,
         )
 
     async def ListRouters(self, request, context):

@@ -7,6 +7,7 @@ import pytest
 from pointsman.client import (
     ArgMaxPolicy,
     BudgetPolicy,
+    Calibration,
     CostPenaltyPolicy,
     Durability,
     EmbeddingSpace,
@@ -17,6 +18,7 @@ from pointsman.client import (
     ImportResult,
     ModelScore,
     PoolVoter,
+    RoutingFallback,
     Sample,
     SamplePolicy,
     Stickiness,
@@ -45,7 +47,7 @@ async def test_score_returns_all_that_the_server_says(driver):
     assert result.estimator is Estimator.SINGLE
     assert (result.margin, result.margin_standard_error) == (0.25, 0.125)
     assert (result.tied, result.agreement, result.neighbours_used) == ((0, 1), 0.5, 3)
-    assert (result.fallback, result.learned) == (None, None)
+    assert (result.fallback, result.calibration, result.learned) == (None, None, None)
     assert result.timings == Timings(1, 2, 3, 4, 5, 6, 21)
     assert (result.encoder_revision, result.pool_revision) == ("0123456789abcdef", 7)
     assert (result.prompt_truncated, result.max_tokens, result.request_id) == (True, 256, "r-1")
@@ -101,6 +103,22 @@ async def test_fallback_and_receipt_are_values(driver):
     assert result.learned == WriteReceipt(Durability.PROCESS, "s-1", "", "")
 
 
+async def test_what_one_voter_cannot_tell_is_none(driver):
+    result = await driver.call("score", "why?", {"a": "yes"})
+    assert (result.margin, result.agreement) == (None, None)
+
+
+async def test_calibration_is_a_value(driver):
+    result = await driver.call("score", "why?", ANSWERS, estimator="calibrated")
+    assert result.calibration == Calibration(0.25, 8, lead=0.125, lead_low=-0.5, lead_high=0.75)
+
+
+async def test_a_sample_is_named_without_learning_it(driver, fake):
+    await driver.call("score", "why?", ANSWERS, sample_id="s-1")
+    (request,) = fake.requests("ScoreGenerations")
+    assert (request.sample_id, request.learn) == ("s-1", False)
+
+
 async def test_learning_names_the_sample_and_scoring_does_not(driver, fake):
     await driver.call("score", "why?", ANSWERS)
     first = await driver.call("score", "why?", ANSWERS, learn=True)
@@ -141,7 +159,7 @@ async def test_route(driver, fake):
         ModelScore("borealis", 1.5, None, None),
     )
     assert (result.margin, result.entropy, result.abstained) == (0.5, 0.25, True)
-    assert (result.fallback_reason, result.fallback_message) == ("UNSURE", "The margin is small.")
+    assert result.fallback == RoutingFallback("UNSURE", "The margin is small.")
     assert (result.neighbours_used, result.voters_used) == (4, 5)
     assert (result.timings.total_us, result.prompt_truncated) == (9, True)
     assert result.request_id == "r-1"
@@ -156,6 +174,12 @@ async def test_route(driver, fake):
     assert request == expected
 
 
+async def test_what_one_candidate_cannot_tell_is_none(driver):
+    result = await driver.call("route", "why?", candidates=["atlas"])
+    assert result.model == "atlas"
+    assert (result.margin, result.entropy, result.fallback) == (None, None, None)
+
+
 @pytest.mark.parametrize(
     ("policy", "rule", "fields"),
     [
@@ -163,7 +187,7 @@ async def test_route(driver, fake):
         (SamplePolicy(0.5, seed=0), "sample", {"temperature": 0.5, "seed": 0}),
         (SamplePolicy(0.5), "sample", {"temperature": 0.5}),
         (BudgetPolicy(2.0), "budget", {"max_cost": 2.0}),
-        (CostPenaltyPolicy(0.25), "cost_penalty", {"lambda": 0.25}),
+        (CostPenaltyPolicy(0.25), "cost_penalty", {"penalty": 0.25}),
         (
             ThresholdPolicy("atlas", "borealis", 0.5),
             "threshold",
@@ -178,6 +202,22 @@ async def test_route_policies(driver, fake, policy, rule, fields):
     sent = {each.name: value for each, value in getattr(request.policy, rule).ListFields()}
     assert sent == fields
     assert not request.policy.HasField("stickiness")
+
+
+@pytest.mark.parametrize(
+    ("policy", "rule", "field"),
+    [
+        (SamplePolicy(0), "sample", "temperature"),
+        (BudgetPolicy(0.0), "budget", "max_cost"),
+        (CostPenaltyPolicy(0.0), "cost_penalty", "penalty"),
+        (ThresholdPolicy("atlas", "borealis", 0.0), "threshold", "threshold"),
+    ],
+)
+async def test_a_policy_of_zero_is_sent(driver, fake, policy, rule, field):
+    await driver.call("route", "why?", policy=policy, stickiness=Stickiness("atlas", 0))
+    (request,) = fake.requests("RoutePrompt")
+    assert getattr(request.policy, rule).HasField(field)
+    assert request.policy.stickiness.HasField("margin")
 
 
 async def test_route_stickiness_needs_no_policy(driver, fake):
@@ -199,6 +239,7 @@ async def test_record_outcome_of_a_sample(driver, fake):
         "record_outcome", 0.5, model="a", sample_id="s-1", pool="p", outcome_id="o-1"
     )
     assert result.recorded == WriteReceipt(Durability.DEVICE, "s-1", "", "")
+    assert result.outcome_id == "o-1"
     assert result.request_id == fake.metadata("RecordOutcome")[0]["x-request-id"]
     assert fake.requests("RecordOutcome") == [
         routing_service_pb2.RecordOutcomeRequest(
@@ -208,11 +249,20 @@ async def test_record_outcome_of_a_sample(driver, fake):
 
 
 async def test_record_outcome_of_a_prompt_names_the_outcome(driver, fake):
-    await driver.call("record_outcome", 1, model="a", prompt="why?", embedding_space="mine")
+    result = await driver.call(
+        "record_outcome", 1, model="a", prompt="why?", embedding_space="mine"
+    )
     (request,) = fake.requests("RecordOutcome")
     assert request.WhichOneof("subject") == "prompt"
     assert request.prompt.text == "why?"
     assert (len(request.outcome_id), request.embedding_space) == (32, "mine")
+    assert result.outcome_id == request.outcome_id
+
+
+async def test_a_quality_of_zero_is_sent(driver, fake):
+    await driver.call("record_outcome", 0, model="a", sample_id="s-1")
+    (request,) = fake.requests("RecordOutcome")
+    assert request.HasField("quality")
 
 
 @pytest.mark.parametrize("subject", [{}, {"sample_id": "s-1", "prompt": "why?"}])
@@ -242,7 +292,9 @@ async def test_routers(driver, fake):
     assert (listed.name, listed.kind, listed.revision) == ("knn", "knn", "r1")
     assert (listed.models, listed.space) == (("a", "b"), EmbeddingSpace("caller", 2))
     assert (listed.loaded_at, listed.last_error) == (datetime(2026, 1, 2, tzinfo=UTC), "")
-    assert fake.requests("ReloadRouter")[0].router == "knn"
+    await driver.call("reload_router", "knn", directory="/models/knn")
+    sent = [(each.router, each.directory) for each in fake.requests("ReloadRouter")]
+    assert sent == [("knn", ""), ("knn", "/models/knn")]
 
 
 async def test_samples_come_back_as_they_were_imported(driver, fake):
@@ -253,7 +305,7 @@ async def test_samples_come_back_as_they_were_imported(driver, fake):
     ]
     space = EmbeddingSpace("caller", 2)
     imported = await driver.call("import_samples", "p", samples, space=space)
-    assert imported == ImportResult(3, 1, Durability.PROCESS)
+    assert imported == ImportResult(3, 1, 2, Durability.PROCESS)
     assert fake.imported[0].header.pool == "p"
     assert (fake.imported[0].header.space.id, fake.imported[0].header.space.dimension) == (
         "caller",

@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from pointsman.client import Client
+from pointsman.client.replies import score_result
+from pointsman.v1 import scoring_service_pb2
+
 ROOT = Path(__file__).parents[3]
 EXAMPLES = ROOT / "examples"
 BLOCKS = re.findall(
@@ -19,7 +23,7 @@ BLOCKS = re.findall(
 
 def run_block(block, target):
     names = {}
-    exec(block.replace("unix:/run/pointsman/pointsman.sock", target), names)
+    exec(block.replace("127.0.0.1:50051", target), names)
     return names
 
 
@@ -89,3 +93,30 @@ def test_quickstart_reports_a_failure_by_its_exit_code(quickstart, monkeypatch, 
     monkeypatch.setattr(quickstart, "run", fail)
     assert quickstart.main() == 1
     assert "quickstart: it broke." in capsys.readouterr().err
+
+
+async def test_quickstart_names_an_example_alike_when_it_learns_and_when_it_ranks(
+    quickstart, served, monkeypatch
+):
+    # The fake always falls back from Local, which the quickstart rightly takes for a failure.
+    monkeypatch.setattr(quickstart, "checked", lambda reply: reply)
+    examples = quickstart.read_examples(quickstart.EXAMPLES)
+
+    def score():
+        with Client(served.unix) as client:
+            return quickstart.score(client, examples)
+
+    results = await asyncio.to_thread(score)
+    learned = [each.sample_id for each in served.fake.requests("ScoreGenerations")]
+    ranked = [each.request.sample_id for each in served.fake.requests("item")]
+    assert learned == ranked == [each.sample_id for each in examples]
+    assert len(set(learned)) == len(results) == 12
+
+
+def test_quickstart_prints_a_dash_where_there_is_no_margin(quickstart):
+    example = quickstart.Example("example-1", "why?", {"a": "yes"})
+    reply = scoring_service_pb2.ScoreGenerationsResponse()
+    reply.scores.add(voter="a", rank=1)
+    result = score_result(reply, "r-1")
+    table = quickstart.choices_table([example], [result])
+    assert list(table.columns[2].cells) == ["-"]

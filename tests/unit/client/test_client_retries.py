@@ -131,19 +131,6 @@ def test_retries_that_grpc_would_not_make_are_refused(driver_kind, retries):
         driver_kind("127.0.0.1:1", retries=retries)
 
 
-@pytest.mark.parametrize("target", ["", "/run/pointsman.sock", "./s", "http://localhost:1"])
-def test_targets_that_grpc_would_misread_are_refused(driver_kind, target):
-    with pytest.raises(ValueError, match="must be host:port, or unix:"):
-        driver_kind(target)
-
-
-@pytest.mark.parametrize("spelling", ["unix:{}", "unix://{}"])
-async def test_unix_targets(served, driver_kind, spelling):
-    driver = driver_kind(spelling.format(served.unix.removeprefix("unix:")))
-    assert len(await driver.call("pools")) == 2
-    await driver.close()
-
-
 async def test_options_of_the_caller_win(served, driver_kind):
     driver = driver_kind(served.unix, options=[("grpc.max_receive_message_length", 1)])
     with pytest.raises(PointsmanError, match="RESOURCE_EXHAUSTED"):

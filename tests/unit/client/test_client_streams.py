@@ -1,6 +1,7 @@
 """Streams: pairing, partial failures, bounds, and errors of the caller's own iterables."""
 
 import asyncio
+import threading
 import time
 import weakref
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from pointsman.client.calls import Feed, exchange
 from pointsman.client.connection import Call
 from pointsman.client.requests import score_item
 
-CALL = Call(timeout=None, request_id="r-1", wait_for_ready=False)
+CALL = Call(timeout=None, request_id="r-1", wait_for_ready=False, closed=threading.Event())
 
 
 def requests(count, bad=()) -> list[ScoreRequest]:
@@ -59,6 +60,19 @@ async def test_a_bad_item_fails_alone(driver):
     assert (error.code, error.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_POOL")
     assert (error.message, error.request_id) == ("No such name.", "r-1")
     assert error.fields == (FieldError("pool", "Is bad."),)
+    assert error.retry_after is None
+
+
+async def test_an_item_that_may_be_tried_again_says_when(driver):
+    (_, result), (_, error) = sorted(
+        await driver.collect(
+            "score_many", [*requests(1), ScoreRequest("why?", {"a": "yes"}, pool="busy")]
+        ),
+        key=lambda each: each[0],
+    )
+    assert isinstance(result, ScoreResult)
+    assert (error.code, error.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")
+    assert error.retry_after == 1.5
 
 
 async def test_no_more_than_the_window_is_unanswered(driver, fake):

@@ -23,11 +23,13 @@ from pointsman.client.policies import (
 )
 from pointsman.client.requests import Answer, Generation, Generations, ScoreRequest
 from pointsman.client.results import (
+    Calibration,
     Fallback,
     GenerationScore,
     ModelScore,
     OutcomeResult,
     RouteResult,
+    RoutingFallback,
     ScoreResult,
     Timings,
     VoterScore,
@@ -40,6 +42,7 @@ __all__ = [
     "ArgMaxPolicy",
     "AsyncClient",
     "BudgetPolicy",
+    "Calibration",
     "Client",
     "CostPenaltyPolicy",
     "Durability",
@@ -60,6 +63,7 @@ __all__ = [
     "PoolVoter",
     "RouteResult",
     "Router",
+    "RoutingFallback",
     "Sample",
     "SamplePolicy",
     "ScoreRequest",

@@ -93,6 +93,7 @@ class AsyncClient:
 
     async def close(self) -> None:
         """As `Client.close`."""
+        self._connection.closed.set()
         if self._opened is not None:
             await self._opened.channel.close()
 
@@ -272,10 +273,15 @@ class AsyncClient:
         return replies.router((await send(self._stubs.admin.GetRouter, message, call)).router)
 
     async def reload_router(
-        self, name: str, *, timeout: float | None = None, request_id: str | None = None
+        self,
+        name: str,
+        *,
+        directory: str = "",
+        timeout: float | None = None,
+        request_id: str | None = None,
     ) -> Router:
         """As `Client.reload_router`."""
-        message = admin_service_pb2.ReloadRouterRequest(router=name)
+        message = admin_service_pb2.ReloadRouterRequest(router=name, directory=directory)
         call = self._connection.call(timeout, request_id)
         return replies.router((await send(self._stubs.admin.ReloadRouter, message, call)).router)
 

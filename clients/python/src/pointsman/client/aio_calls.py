@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
-from contextlib import aclosing
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+)
+from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import grpc
+from grpc import aio
 
 from pointsman.client.aio_status import ServerStatus
 from pointsman.client.calls import ErrorKeeper
-from pointsman.client.errors import call_error
+from pointsman.client.errors import call_error, closed_error
 
 if TYPE_CHECKING:
-    from grpc import aio
-
     from pointsman.client.connection import Call
 
 Q = TypeVar("Q")
@@ -84,26 +90,45 @@ async def _iterate(items: Iterable[T] | AsyncIterable[T]) -> AsyncGenerator[T, N
             yield each
 
 
-async def send(method: aio.UnaryUnaryMultiCallable[Q, R], request: Q, call: Call) -> R:
-    """As `calls.send`."""
+@contextmanager
+def _failures(call: Call) -> Iterator[None]:
     try:
-        return await method(request, **call.arguments)
+        yield
     except grpc.RpcError as error:
         raise call_error(error, call.request_id) from error
+    except aio.UsageError as error:
+        raise closed_error(call.request_id) from error
+    except asyncio.CancelledError as error:
+        # Closing a channel cancels its calls, but not the tasks that wait for them.
+        if _is_cancelled() or not call.closed.is_set():
+            raise
+        raise closed_error(call.request_id) from error
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+async def send(method: aio.UnaryUnaryMultiCallable[Q, R], request: Q, call: Call) -> R:
+    """As `calls.send`."""
+    with _failures(call):
+        return await method(request, **call.arguments)
 
 
 async def send_all(
     method: aio.StreamUnaryMultiCallable[Q, R], feed: AsyncFeed[T, Q], call: Call
 ) -> R:
     """As `calls.send_all`."""
-    stream = method(feed.messages(), **call.arguments)
-    status = ServerStatus(stream)
-    try:
-        reply = await stream
-    except grpc.RpcError as error:
-        raise call_error(await status.behind(error), call.request_id) from error
-    finally:
-        feed.close()
+    with _failures(call):
+        stream = method(feed.messages(), **call.arguments)
+        status = ServerStatus(stream)
+        try:
+            reply = await stream
+        except grpc.RpcError as error:
+            raise call_error(await status.behind(error), call.request_id) from error
+        finally:
+            feed.close()
     feed.raise_error()
     return reply
 
@@ -115,15 +140,14 @@ async def receive(
     convert: Callable[[R], Iterable[T]],
 ) -> AsyncGenerator[T, None]:
     """As `calls.receive`."""
-    stream = method(request, **call.arguments)
-    try:
-        async for reply in stream:
-            for each in convert(reply):
-                yield each
-    except grpc.RpcError as error:
-        raise call_error(error, call.request_id) from error
-    finally:
-        stream.cancel()
+    with _failures(call):
+        stream = method(request, **call.arguments)
+        try:
+            async for reply in stream:
+                for each in convert(reply):
+                    yield each
+        finally:
+            stream.cancel()
 
 
 async def exchange(
@@ -133,15 +157,16 @@ async def exchange(
     convert: Callable[[R], M],
 ) -> AsyncGenerator[M, None]:
     """As `calls.exchange`."""
-    stream = method(feed.messages(), **call.arguments)
-    status = ServerStatus(stream)
-    try:
-        async for reply in stream:
-            feed.answered()
-            yield convert(reply)
-    except grpc.RpcError as error:
-        raise call_error(await status.behind(error), call.request_id) from error
-    finally:
-        feed.close()
-        stream.cancel()
+    with _failures(call):
+        stream = method(feed.messages(), **call.arguments)
+        status = ServerStatus(stream)
+        try:
+            async for reply in stream:
+                feed.answered()
+                yield convert(reply)
+        except grpc.RpcError as error:
+            raise call_error(await status.behind(error), call.request_id) from error
+        finally:
+            feed.close()
+            stream.cancel()
     feed.raise_error()

@@ -45,7 +45,8 @@ class Client:
     before anything is sent, where an argument has no form that could be sent.
 
     Args:
-        target: `unix:/path/to.sock`, or `host:port`.
+        target: `host:port`, `unix:/path/to.sock`, or a name of gRPC: `dns:///host:port`,
+            `ipv4:address:port` or `ipv6:[address]:port`.
         timeout: Seconds that a call may take where it doesn't say; None for no limit. Streams
             (`score_many`, `export_samples`, `import_samples`) have only their own.
         credentials: For TLS; None for a plain connection.
@@ -94,7 +95,8 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Closes the connection. Calls still in flight fail with CANCELLED."""
+        """Closes the connection. Calls in flight, and all later ones, fail with CANCELLED."""
+        self._connection.closed.set()
         self._channel.close()
 
     def score(
@@ -126,8 +128,9 @@ class Client:
             neighbours: How many prompts Local rests on, this one included.
             embedding: An `Embedding` or its name; the pool's own if None.
             embedding_space: Names the caller's encoder, where vectors are sent.
-            sample_id: Names the sample, so that learning it twice adds it once. Made here if
-                None, and the same in every retry.
+            sample_id: Names the sample, so that learning it twice adds it once. A sample of this
+                name that the pool holds already is left out of the estimate, for it is this one.
+                Made here if None and `learn`, and the same in every retry.
             timeout: Seconds; the client's if None.
             request_id: Names the call in the server's log; made here if None.
         """
@@ -345,10 +348,22 @@ class Client:
         return replies.router(send(self._admin.GetRouter, message, call).router)
 
     def reload_router(
-        self, name: str, *, timeout: float | None = None, request_id: str | None = None
+        self,
+        name: str,
+        *,
+        directory: str = "",
+        timeout: float | None = None,
+        request_id: str | None = None,
     ) -> Router:
-        """Loads a router's artefact anew; the old one stays in service if the new is broken."""
-        message = admin_service_pb2.ReloadRouterRequest(router=name)
+        """Loads a router's artefact anew; the old one stays in service if the new is broken.
+
+        Args:
+            name: Name of the router.
+            directory: Of the artefact, on the server; the one it was loaded from if empty.
+            timeout: Seconds; the client's if None.
+            request_id: Names the call in the server's log; made here if None.
+        """
+        message = admin_service_pb2.ReloadRouterRequest(router=name, directory=directory)
         call = self._connection.call(timeout, request_id)
         return replies.router(send(self._admin.ReloadRouter, message, call).router)
 

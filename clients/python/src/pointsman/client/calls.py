@@ -9,11 +9,12 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import grpc
 
-from pointsman.client.errors import call_error
+from pointsman.client.errors import call_error, closed_error
 
 if TYPE_CHECKING:
     from pointsman.client.connection import Call
@@ -100,26 +101,36 @@ class Feed(ErrorKeeper, Generic[T, M]):
             yield self._convert(index, item)
 
 
+@contextmanager
+def _failures(call: Call) -> Iterator[None]:
+    try:
+        yield
+    except grpc.RpcError as error:
+        raise call_error(error, call.request_id) from error
+    except ValueError as error:
+        # What gRPC raises for a call that begins on a closed channel.
+        if not call.closed.is_set():
+            raise
+        raise closed_error(call.request_id) from error
+
+
 def send(method: grpc.UnaryUnaryMultiCallable[Q, R], request: Q, call: Call) -> R:
     """Sends one message and returns the reply.
 
     Raises:
-        PointsmanError: The call fails.
+        PointsmanError: The call fails, or the client is closed.
     """
-    try:
+    with _failures(call):
         return method(request, **call.arguments)
-    except grpc.RpcError as error:
-        raise call_error(error, call.request_id) from error
 
 
 def send_all(method: grpc.StreamUnaryMultiCallable[Q, R], feed: Feed[T, Q], call: Call) -> R:
     """Sends a feed and returns the reply; raises as `send` does, and what the feed raised."""
-    try:
-        reply = method(iter(feed), **call.arguments)
-    except grpc.RpcError as error:
-        raise call_error(error, call.request_id) from error
-    finally:
-        feed.close()
+    with _failures(call):
+        try:
+            reply = method(iter(feed), **call.arguments)
+        finally:
+            feed.close()
     feed.raise_error()
     return reply
 
@@ -131,14 +142,13 @@ def receive(
     convert: Callable[[R], Iterable[T]],
 ) -> Generator[T, None, None]:
     """Sends one message and yields what the replies convert to; raises as `send` does."""
-    stream = method(request, **call.arguments)
-    try:
-        for reply in stream:
-            yield from convert(reply)
-    except grpc.RpcError as error:
-        raise call_error(error, call.request_id) from error
-    finally:
-        stream.cancel()
+    with _failures(call):
+        stream = method(request, **call.arguments)
+        try:
+            for reply in stream:
+                yield from convert(reply)
+        finally:
+            stream.cancel()
 
 
 def exchange(
@@ -148,14 +158,13 @@ def exchange(
     convert: Callable[[R], M],
 ) -> Generator[M, None, None]:
     """Sends a feed and yields what each reply converts to; raises as `send_all` does."""
-    stream = method(iter(feed), **call.arguments)
-    try:
-        for reply in stream:
-            feed.answered()
-            yield convert(reply)
-    except grpc.RpcError as error:
-        raise call_error(error, call.request_id) from error
-    finally:
-        feed.close()
-        stream.cancel()
+    with _failures(call):
+        stream = method(iter(feed), **call.arguments)
+        try:
+            for reply in stream:
+                feed.answered()
+                yield convert(reply)
+        finally:
+            feed.close()
+            stream.cancel()
     feed.raise_error()

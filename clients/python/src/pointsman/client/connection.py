@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Event
 from typing import Any, TypeAlias
 from uuid import uuid4
 
 import grpc
 
-DEFAULT_TARGET = "unix:/run/pointsman/pointsman.sock"
+from pointsman.client.errors import closed_error
+
+DEFAULT_TARGET = "127.0.0.1:50051"
 REQUEST_ID_KEY = "x-request-id"
 
 _SERVICES = ("ScoringService", "RoutingService", "AdminService")
+# Those whose names may hold "://"; gRPC would look up any other as a host of that name.
+_SCHEMES = ("unix:///", "dns://", "ipv4:///", "ipv6:///")
 # gRPC makes no more than five attempts, whatever it is told.
 _MAX_RETRIES = 4
 # The most that a server takes in one message by default; above gRPC's own buffer of 256 KiB a
@@ -30,6 +35,8 @@ class Call:
     timeout: float | None
     request_id: str
     wait_for_ready: bool
+    closed: Event
+    """Set once the client is closed."""
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -50,6 +57,8 @@ class Connection:
     credentials: grpc.ChannelCredentials | None
     wait_for_ready: bool
     options: tuple[tuple[str, Any], ...]
+    closed: Event = field(default_factory=Event)
+    """Set once the client is closed."""
 
     @classmethod
     def make(
@@ -81,19 +90,24 @@ class Connection:
         """Prepares a stream; without a timeout of its own it has none.
 
         Raises:
+            PointsmanError: The client is closed.
             ValueError: gRPC can't carry the request id.
         """
         if request_id is None:
             request_id = uuid4().hex
         if not (request_id and request_id.isascii() and request_id.isprintable()):
             raise ValueError(f"The request id {request_id!r} must be printable ASCII.")
-        return Call(timeout, request_id, self.wait_for_ready)
+        if self.closed.is_set():
+            raise closed_error(request_id)
+        return Call(timeout, request_id, self.wait_for_ready, self.closed)
 
 
 def _require_target(target: str) -> None:
-    if not target or target.startswith(("/", ".", "~")) or "://" in target.replace("unix:///", ""):
+    is_foreign = "://" in target and not target.startswith(_SCHEMES)
+    if not target or is_foreign or target.startswith(("/", ".", "~")):
         raise ValueError(
-            f"The target {target!r} must be host:port, or unix:/path/to.sock for a Unix socket."
+            f"The target {target!r} must be host:port, unix:/path/to.sock for a Unix socket, or a "
+            "name of gRPC, as in dns:///host:port."
         )
 
 

@@ -103,6 +103,15 @@ def call_error(error: grpc.RpcError, request_id: str) -> PointsmanError:
     )
 
 
+def closed_error(request_id: str) -> PointsmanError:
+    """Returns the failure of a call whose client was closed."""
+    return PointsmanError(
+        "The client is closed; make another one to call again.",
+        code=grpc.StatusCode.CANCELLED,
+        request_id=request_id,
+    )
+
+
 def item_error(error: types_pb2.ItemError, request_id: str) -> PointsmanError:
     """Converts the failure of one item of a stream."""
     return PointsmanError(

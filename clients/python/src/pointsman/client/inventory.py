@@ -47,7 +47,7 @@ class Pool:
     capacity: int
     """Most samples it keeps; the oldest go first."""
     revision: int
-    """Samples it has ever taken."""
+    """Samples it has taken since it was created."""
     voters: tuple[PoolVoter, ...]
     """In order of first appearance."""
     created_at: datetime | None
@@ -83,8 +83,10 @@ class ImportResult:
     """Samples added."""
     skipped: int
     """Samples that the pool had already."""
+    expired: int
+    """Samples that were past the pool's time to live, and so not added."""
     durability: Durability
-    """How far they are safe."""
+    """How far the imported ones are safe."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ class BudgetPolicy:
     """Takes the best score among the models that cost no more."""
 
     max_cost: float
-    """In the unit of the router's costs."""
+    """In the unit of the router's costs; 0 allows only what is free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class CostPenaltyPolicy:
     """Takes the best of score - penalty * cost."""
 
     penalty: float
-    """Score given up per unit of cost; 0 or more. `lambda` in the contract."""
+    """Score given up per unit of cost; 0 or more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +88,7 @@ def _rule_message(policy: Policy) -> routing_service_pb2.Policy:
         case BudgetPolicy(max_cost):
             return wire(budget=wire.Budget(max_cost=max_cost))
         case CostPenaltyPolicy(penalty):
-            # The field's name is a keyword of Python.
-            return wire(cost_penalty=wire.CostPenalty(**{"lambda": penalty}))
+            return wire(cost_penalty=wire.CostPenalty(penalty=penalty))
         case ThresholdPolicy(strong, weak, threshold):
             rule = wire.Threshold(strong=strong, weak=weak, threshold=threshold)
             return wire(threshold=rule)

@@ -18,11 +18,13 @@ from pointsman.client.inventory import (
     Sample,
 )
 from pointsman.client.results import (
+    Calibration,
     Fallback,
     GenerationScore,
     ModelScore,
     OutcomeResult,
     RouteResult,
+    RoutingFallback,
     ScoreResult,
     Timings,
     VoterScore,
@@ -47,11 +49,12 @@ def score_result(
         voters=tuple(_voter_score(each) for each in response.voters),
         estimator=estimator_of(response.estimator),
         neighbours_used=response.neighbours_used,
-        margin=response.margin,
+        margin=_optional(response, "margin"),
         margin_standard_error=_optional(response, "margin_standard_error"),
         tied=tuple(response.tied),
-        agreement=response.agreement,
+        agreement=_optional(response, "agreement"),
         fallback=_fallback(response.fallback) if response.HasField("fallback") else None,
+        calibration=_calibration(response),
         learned=_receipt(response.learned) if response.HasField("learned") else None,
         timings=_timings(response.timings),
         encoder_revision=response.encoder_revision,
@@ -76,11 +79,10 @@ def route_result(response: routing_service_pb2.RoutePromptResponse, request_id: 
     return RouteResult(
         model=response.model,
         ranking=tuple(_model_score(each) for each in response.ranking),
-        margin=response.margin,
-        entropy=response.entropy,
+        margin=_optional(response, "margin"),
+        entropy=_optional(response, "entropy"),
         abstained=response.abstained,
-        fallback_reason=response.fallback_reason,
-        fallback_message=response.fallback_message,
+        fallback=_routing_fallback(response),
         router=response.router,
         router_revision=response.router_revision,
         neighbours_used=response.neighbours_used,
@@ -95,7 +97,11 @@ def outcome_result(
     response: routing_service_pb2.RecordOutcomeResponse, request_id: str
 ) -> OutcomeResult:
     """Converts the reply of `RecordOutcome`."""
-    return OutcomeResult(recorded=_receipt(response.recorded), request_id=request_id)
+    return OutcomeResult(
+        recorded=_receipt(response.recorded),
+        outcome_id=response.outcome_id,
+        request_id=request_id,
+    )
 
 
 def pool(message: admin_service_pb2.Pool) -> Pool:
@@ -146,6 +152,7 @@ def import_result(message: admin_service_pb2.ImportSamplesResponse) -> ImportRes
     return ImportResult(
         imported=message.imported,
         skipped=message.skipped,
+        expired=message.expired,
         durability=durability_of(message.durability),
     )
 
@@ -199,6 +206,25 @@ def _fallback(message: scoring_service_pb2.Fallback) -> Fallback:
     return Fallback(
         wanted=estimator_of(message.wanted), reason=message.reason, message=message.message
     )
+
+
+def _calibration(response: scoring_service_pb2.ScoreGenerationsResponse) -> Calibration | None:
+    if not response.HasField("calibration"):
+        return None
+    message = response.calibration
+    return Calibration(
+        agreement_weight=message.agreement_weight,
+        outcomes=message.outcomes,
+        lead=message.lead,
+        lead_low=message.lead_low,
+        lead_high=message.lead_high,
+    )
+
+
+def _routing_fallback(response: routing_service_pb2.RoutePromptResponse) -> RoutingFallback | None:
+    if not response.HasField("fallback"):
+        return None
+    return RoutingFallback(reason=response.fallback.reason, message=response.fallback.message)
 
 
 def _receipt(message: types_pb2.WriteReceipt) -> WriteReceipt:

@@ -83,14 +83,32 @@ class VoterScore:
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """Why another estimator ran than the one asked for."""
+    """Why another estimator ran than the one wanted, or why it couldn't tell the voters apart."""
 
     wanted: Estimator
     """The one asked for, or that the server would have chosen."""
     reason: str
-    """An upper-case reason, as in `POOL_EMPTY`."""
+    """In upper case. `POOL_EMPTY`, `NO_COMMON_VOTERS` or `ONE_ANSWER_PER_VOTER`: another estimator
+    ran. `TOO_FEW_VOTERS`: no noise could be estimated, and the voters are in the order of the
+    request."""
     message: str
     """One sentence for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How recorded outcomes and agreement were weighed against each other."""
+
+    agreement_weight: float
+    """Share of the estimate that rests on agreement, in [0, 1]."""
+    outcomes: int
+    """Outcomes that it rests on."""
+    lead: float
+    """The best voter's lead in quality over the second."""
+    lead_low: float
+    """Lower end of a 95 % interval of the lead."""
+    lead_high: float
+    """Upper end of the same interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,17 +124,22 @@ class ScoreResult:
     estimator: Estimator
     """The one that ran."""
     neighbours_used: int
-    """Samples that the estimate rests on, this one included."""
-    margin: float
-    """How far the best voter leads the second, in mean squared distances; 0 is a tie."""
+    """Samples that the estimate rests on, this one included: those in which a voter of this
+    request answered beside another. For Global, those of the voter that has most."""
+    margin: float | None
+    """How far the best voter leads: the noise variance of the second less that of the best, over
+    the mean squared distance between the voters of this request. 0 is a tie; None where there is
+    no second, or no noise was estimated."""
     margin_standard_error: float | None
     """Of the margin; None with fewer than two samples."""
     tied: tuple[int, ...]
     """Indexes of the answers as good as the best, itself included; empty where it is alone."""
-    agreement: float
-    """Mean cosine between the answers of different voters, in [-1, 1]."""
+    agreement: float | None
+    """Mean cosine between the answers of different voters, in [-1, 1]; None with one voter."""
     fallback: Fallback | None
-    """Set where another estimator ran than the one asked for."""
+    """Set where another estimator ran than the one wanted, or it couldn't tell the voters apart."""
+    calibration: Calibration | None
+    """What outcomes changed; set by `Estimator.CALIBRATED` alone."""
     learned: WriteReceipt | None
     """What became of the sample, where the request asked to learn."""
     timings: Timings
@@ -124,7 +147,7 @@ class ScoreResult:
     encoder_revision: str
     """Empty where the request carried vectors."""
     pool_revision: int
-    """Samples that the pool had ever taken; 0 where there is no pool yet."""
+    """Samples that the pool had taken since it was created; 0 where there is no pool yet."""
     prompt_truncated: bool
     """The prompt was longer than the encoder reads; the rest was not seen."""
     max_tokens: int
@@ -153,6 +176,16 @@ class ModelScore:
 
 
 @dataclass(frozen=True, slots=True)
+class RoutingFallback:
+    """Why a router did otherwise than it was asked."""
+
+    reason: str
+    """In upper case."""
+    message: str
+    """One sentence for a person."""
+
+
+@dataclass(frozen=True, slots=True)
 class RouteResult:
     """Which model should answer, and why."""
 
@@ -160,16 +193,14 @@ class RouteResult:
     """The model to call."""
     ranking: tuple[ModelScore, ...]
     """All candidates, best first."""
-    margin: float
-    """Score of the first less that of the second."""
-    entropy: float
-    """Of the probabilities, in nats."""
+    margin: float | None
+    """Score of the first less that of the second; None with one candidate."""
+    entropy: float | None
+    """Of the probabilities, in nats; None where there are none."""
     abstained: bool
     """The router was not sure enough and `model` is its configured fallback."""
-    fallback_reason: str
-    """Why it abstained or fell back, in upper case; empty else."""
-    fallback_message: str
-    """The reason as one sentence; empty else."""
+    fallback: RoutingFallback | None
+    """Why, where it abstained or fell back."""
     router: str
     """Router that answered."""
     router_revision: str
@@ -191,6 +222,8 @@ class OutcomeResult:
     """What became of an outcome."""
 
     recorded: WriteReceipt
-    """How far it is safe."""
+    """How far it is safe, and the sample that it belongs to."""
+    outcome_id: str
+    """Name of the outcome: the caller's, or one made for it."""
     request_id: str
     """The id of the call, which the server logs too."""

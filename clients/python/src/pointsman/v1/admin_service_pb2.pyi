@@ -96,7 +96,7 @@ class Pool(google.protobuf.message.Message):
     capacity: builtins.int
     """Most samples it keeps; the oldest go first."""
     revision: builtins.int
-    """Samples it has ever taken."""
+    """Samples it has taken since it was created."""
     @property
     def space(self) -> Global___EmbeddingSpace:
         """Where its vectors live."""
@@ -279,7 +279,7 @@ class Sample(google.protobuf.message.Message):
     """
     @property
     def learn_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """When it was learned."""
+        """When it was learned; now if absent."""
 
     @property
     def prompt(self) -> pointsman.v1.types_pb2.Vector:
@@ -377,20 +377,24 @@ class ImportSamplesResponse(google.protobuf.message.Message):
     IMPORTED_FIELD_NUMBER: builtins.int
     SKIPPED_FIELD_NUMBER: builtins.int
     DURABILITY_FIELD_NUMBER: builtins.int
+    EXPIRED_FIELD_NUMBER: builtins.int
     imported: builtins.int
     """Samples added."""
     skipped: builtins.int
     """Samples that the pool had already."""
     durability: pointsman.v1.types_pb2.Durability.ValueType
-    """How far they are safe."""
+    """How far the imported ones are safe."""
+    expired: builtins.int
+    """Samples that were past the pool's time to live, and so not added."""
     def __init__(
         self,
         *,
         imported: builtins.int = ...,
         skipped: builtins.int = ...,
         durability: pointsman.v1.types_pb2.Durability.ValueType = ...,
+        expired: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["durability", b"durability", "imported", b"imported", "skipped", b"skipped"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["durability", b"durability", "expired", b"expired", "imported", b"imported", "skipped", b"skipped"]) -> None: ...
 
 Global___ImportSamplesResponse: typing_extensions.TypeAlias = ImportSamplesResponse
 
@@ -516,13 +520,17 @@ class ReloadRouterRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ROUTER_FIELD_NUMBER: builtins.int
+    DIRECTORY_FIELD_NUMBER: builtins.int
     router: builtins.str
+    directory: builtins.str
+    """Directory of the artefact; the one that the router was loaded from if empty."""
     def __init__(
         self,
         *,
         router: builtins.str = ...,
+        directory: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["router", b"router"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["directory", b"directory", "router", b"router"]) -> None: ...
 
 Global___ReloadRouterRequest: typing_extensions.TypeAlias = ReloadRouterRequest
 

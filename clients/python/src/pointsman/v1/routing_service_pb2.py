@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from pointsman.v1 import types_pb2 as pointsman_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"pointsman/v1/routing_service.proto\x12\x0cpointsman.v1\x1a\x18pointsman/v1/types.proto\"\xb6\x04\n\x06Policy\x12.\n\x07\x61rg_max\x18\x01 \x01(\x0b\x32\x1b.pointsman.v1.Policy.ArgMaxH\x00\x12-\n\x06sample\x18\x02 \x01(\x0b\x32\x1b.pointsman.v1.Policy.SampleH\x00\x12-\n\x06\x62udget\x18\x03 \x01(\x0b\x32\x1b.pointsman.v1.Policy.BudgetH\x00\x12\x38\n\x0c\x63ost_penalty\x18\x04 \x01(\x0b\x32 .pointsman.v1.Policy.CostPenaltyH\x00\x12\x33\n\tthreshold\x18\x05 \x01(\x0b\x32\x1e.pointsman.v1.Policy.ThresholdH\x00\x12\x33\n\nstickiness\x18\x06 \x01(\x0b\x32\x1f.pointsman.v1.Policy.Stickiness\x1a\x08\n\x06\x41rgMax\x1a\x39\n\x06Sample\x12\x13\n\x0btemperature\x18\x01 \x01(\x01\x12\x11\n\x04seed\x18\x02 \x01(\x04H\x00\x88\x01\x01\x42\x07\n\x05_seed\x1a\x1a\n\x06\x42udget\x12\x10\n\x08max_cost\x18\x01 \x01(\x01\x1a\x1d\n\x0b\x43ostPenalty\x12\x0e\n\x06lambda\x18\x01 \x01(\x01\x1a<\n\tThreshold\x12\x0e\n\x06strong\x18\x01 \x01(\t\x12\x0c\n\x04weak\x18\x02 \x01(\t\x12\x11\n\tthreshold\x18\x03 \x01(\x01\x1a\x34\n\nStickiness\x12\x16\n\x0eprevious_model\x18\x01 \x01(\t\x12\x0e\n\x06margin\x18\x02 \x01(\x01\x42\x06\n\x04rule\"\xad\x01\n\x12RoutePromptRequest\x12\x0e\n\x06router\x18\x01 \x01(\t\x12$\n\x06prompt\x18\x02 \x01(\x0b\x32\x14.pointsman.v1.Prompt\x12\x12\n\ncandidates\x18\x03 \x03(\t\x12$\n\x06policy\x18\x04 \x01(\x0b\x32\x14.pointsman.v1.Policy\x12\x0e\n\x06\x64\x65nied\x18\x05 \x03(\t\x12\x17\n\x0f\x65mbedding_space\x18\x06 \x01(\t\"p\n\nModelScore\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x18\n\x0bprobability\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\x04\x63ost\x18\x04 \x01(\x01H\x01\x88\x01\x01\x42\x0e\n\x0c_probabilityB\x07\n\x05_cost\"\xcf\x02\n\x13RoutePromptResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12)\n\x07ranking\x18\x02 \x03(\x0b\x32\x18.pointsman.v1.ModelScore\x12\x0e\n\x06margin\x18\x03 \x01(\x01\x12\x0f\n\x07\x65ntropy\x18\x04 \x01(\x01\x12\x11\n\tabstained\x18\x05 \x01(\x08\x12\x17\n\x0f\x66\x61llback_reason\x18\x06 \x01(\t\x12\x18\n\x10\x66\x61llback_message\x18\x07 \x01(\t\x12\x17\n\x0frouter_revision\x18\x08 \x01(\t\x12\x17\n\x0fneighbours_used\x18\t \x01(\r\x12\x13\n\x0bvoters_used\x18\n \x01(\r\x12&\n\x07timings\x18\x0b \x01(\x0b\x32\x15.pointsman.v1.Timings\x12\x18\n\x10prompt_truncated\x18\x0c \x01(\x08\x12\x0e\n\x06router\x18\r \x01(\t\"Y\n\x18RoutePromptStreamRequest\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x31\n\x07request\x18\x02 \x01(\x0b\x32 .pointsman.v1.RoutePromptRequest\"\x92\x01\n\x19RoutePromptStreamResponse\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x35\n\x08response\x18\x02 \x01(\x0b\x32!.pointsman.v1.RoutePromptResponseH\x00\x12(\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x17.pointsman.v1.ItemErrorH\x00\x42\x08\n\x06result\"\xb9\x01\n\x14RecordOutcomeRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x13\n\tsample_id\x18\x02 \x01(\tH\x00\x12&\n\x06prompt\x18\x03 \x01(\x0b\x32\x14.pointsman.v1.PromptH\x00\x12\r\n\x05model\x18\x04 \x01(\t\x12\x0f\n\x07quality\x18\x05 \x01(\x01\x12\x12\n\noutcome_id\x18\x06 \x01(\t\x12\x17\n\x0f\x65mbedding_space\x18\x07 \x01(\tB\t\n\x07subject\"E\n\x15RecordOutcomeResponse\x12,\n\x08recorded\x18\x01 \x01(\x0b\x32\x1a.pointsman.v1.WriteReceipt2\xa8\x02\n\x0eRoutingService\x12R\n\x0bRoutePrompt\x12 .pointsman.v1.RoutePromptRequest\x1a!.pointsman.v1.RoutePromptResponse\x12h\n\x11RoutePromptStream\x12&.pointsman.v1.RoutePromptStreamRequest\x1a\'.pointsman.v1.RoutePromptStreamResponse(\x01\x30\x01\x12X\n\rRecordOutcome\x12\".pointsman.v1.RecordOutcomeRequest\x1a#.pointsman.v1.RecordOutcomeResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"pointsman/v1/routing_service.proto\x12\x0cpointsman.v1\x1a\x18pointsman/v1/types.proto\"\x92\x05\n\x06Policy\x12.\n\x07\x61rg_max\x18\x01 \x01(\x0b\x32\x1b.pointsman.v1.Policy.ArgMaxH\x00\x12-\n\x06sample\x18\x02 \x01(\x0b\x32\x1b.pointsman.v1.Policy.SampleH\x00\x12-\n\x06\x62udget\x18\x03 \x01(\x0b\x32\x1b.pointsman.v1.Policy.BudgetH\x00\x12\x38\n\x0c\x63ost_penalty\x18\x04 \x01(\x0b\x32 .pointsman.v1.Policy.CostPenaltyH\x00\x12\x33\n\tthreshold\x18\x05 \x01(\x0b\x32\x1e.pointsman.v1.Policy.ThresholdH\x00\x12\x33\n\nstickiness\x18\x06 \x01(\x0b\x32\x1f.pointsman.v1.Policy.Stickiness\x1a\x08\n\x06\x41rgMax\x1aN\n\x06Sample\x12\x18\n\x0btemperature\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\x04seed\x18\x02 \x01(\x04H\x01\x88\x01\x01\x42\x0e\n\x0c_temperatureB\x07\n\x05_seed\x1a,\n\x06\x42udget\x12\x15\n\x08max_cost\x18\x01 \x01(\x01H\x00\x88\x01\x01\x42\x0b\n\t_max_cost\x1a/\n\x0b\x43ostPenalty\x12\x14\n\x07penalty\x18\x01 \x01(\x01H\x00\x88\x01\x01\x42\n\n\x08_penalty\x1aO\n\tThreshold\x12\x0e\n\x06strong\x18\x01 \x01(\t\x12\x0c\n\x04weak\x18\x02 \x01(\t\x12\x16\n\tthreshold\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x0c\n\n_threshold\x1a\x44\n\nStickiness\x12\x16\n\x0eprevious_model\x18\x01 \x01(\t\x12\x13\n\x06margin\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\t\n\x07_marginB\x06\n\x04rule\"\xad\x01\n\x12RoutePromptRequest\x12\x0e\n\x06router\x18\x01 \x01(\t\x12$\n\x06prompt\x18\x02 \x01(\x0b\x32\x14.pointsman.v1.Prompt\x12\x12\n\ncandidates\x18\x03 \x03(\t\x12$\n\x06policy\x18\x04 \x01(\x0b\x32\x14.pointsman.v1.Policy\x12\x0e\n\x06\x64\x65nied\x18\x05 \x03(\t\x12\x17\n\x0f\x65mbedding_space\x18\x06 \x01(\t\"p\n\nModelScore\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x18\n\x0bprobability\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\x04\x63ost\x18\x04 \x01(\x01H\x01\x88\x01\x01\x42\x0e\n\x0c_probabilityB\x07\n\x05_cost\"2\n\x0fRoutingFallback\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"\xee\x02\n\x13RoutePromptResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12)\n\x07ranking\x18\x02 \x03(\x0b\x32\x18.pointsman.v1.ModelScore\x12\x13\n\x06margin\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07\x65ntropy\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\x11\n\tabstained\x18\x05 \x01(\x08\x12/\n\x08\x66\x61llback\x18\x06 \x01(\x0b\x32\x1d.pointsman.v1.RoutingFallback\x12\x0e\n\x06router\x18\x07 \x01(\t\x12\x17\n\x0frouter_revision\x18\x08 \x01(\t\x12\x17\n\x0fneighbours_used\x18\t \x01(\r\x12\x13\n\x0bvoters_used\x18\n \x01(\r\x12&\n\x07timings\x18\x0b \x01(\x0b\x32\x15.pointsman.v1.Timings\x12\x18\n\x10prompt_truncated\x18\x0c \x01(\x08\x42\t\n\x07_marginB\n\n\x08_entropy\"Y\n\x18RoutePromptStreamRequest\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x31\n\x07request\x18\x02 \x01(\x0b\x32 .pointsman.v1.RoutePromptRequest\"\x92\x01\n\x19RoutePromptStreamResponse\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x35\n\x08response\x18\x02 \x01(\x0b\x32!.pointsman.v1.RoutePromptResponseH\x00\x12(\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x17.pointsman.v1.ItemErrorH\x00\x42\x08\n\x06result\"\xca\x01\n\x14RecordOutcomeRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x13\n\tsample_id\x18\x02 \x01(\tH\x00\x12&\n\x06prompt\x18\x03 \x01(\x0b\x32\x14.pointsman.v1.PromptH\x00\x12\r\n\x05model\x18\x04 \x01(\t\x12\x14\n\x07quality\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12\x12\n\noutcome_id\x18\x06 \x01(\t\x12\x17\n\x0f\x65mbedding_space\x18\x07 \x01(\tB\t\n\x07subjectB\n\n\x08_quality\"Y\n\x15RecordOutcomeResponse\x12,\n\x08recorded\x18\x01 \x01(\x0b\x32\x1a.pointsman.v1.WriteReceipt\x12\x12\n\noutcome_id\x18\x02 \x01(\t2\xa8\x02\n\x0eRoutingService\x12R\n\x0bRoutePrompt\x12 .pointsman.v1.RoutePromptRequest\x1a!.pointsman.v1.RoutePromptResponse\x12h\n\x11RoutePromptStream\x12&.pointsman.v1.RoutePromptStreamRequest\x1a\'.pointsman.v1.RoutePromptStreamResponse(\x01\x30\x01\x12X\n\rRecordOutcome\x12\".pointsman.v1.RecordOutcomeRequest\x1a#.pointsman.v1.RecordOutcomeResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,33 +33,35 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pointsman.v1.routing_servic
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_POLICY']._serialized_start=79
-  _globals['_POLICY']._serialized_end=645
+  _globals['_POLICY']._serialized_end=737
   _globals['_POLICY_ARGMAX']._serialized_start=395
   _globals['_POLICY_ARGMAX']._serialized_end=403
   _globals['_POLICY_SAMPLE']._serialized_start=405
-  _globals['_POLICY_SAMPLE']._serialized_end=462
-  _globals['_POLICY_BUDGET']._serialized_start=464
-  _globals['_POLICY_BUDGET']._serialized_end=490
-  _globals['_POLICY_COSTPENALTY']._serialized_start=492
-  _globals['_POLICY_COSTPENALTY']._serialized_end=521
-  _globals['_POLICY_THRESHOLD']._serialized_start=523
-  _globals['_POLICY_THRESHOLD']._serialized_end=583
-  _globals['_POLICY_STICKINESS']._serialized_start=585
-  _globals['_POLICY_STICKINESS']._serialized_end=637
-  _globals['_ROUTEPROMPTREQUEST']._serialized_start=648
-  _globals['_ROUTEPROMPTREQUEST']._serialized_end=821
-  _globals['_MODELSCORE']._serialized_start=823
-  _globals['_MODELSCORE']._serialized_end=935
-  _globals['_ROUTEPROMPTRESPONSE']._serialized_start=938
-  _globals['_ROUTEPROMPTRESPONSE']._serialized_end=1273
-  _globals['_ROUTEPROMPTSTREAMREQUEST']._serialized_start=1275
-  _globals['_ROUTEPROMPTSTREAMREQUEST']._serialized_end=1364
-  _globals['_ROUTEPROMPTSTREAMRESPONSE']._serialized_start=1367
-  _globals['_ROUTEPROMPTSTREAMRESPONSE']._serialized_end=1513
-  _globals['_RECORDOUTCOMEREQUEST']._serialized_start=1516
-  _globals['_RECORDOUTCOMEREQUEST']._serialized_end=1701
-  _globals['_RECORDOUTCOMERESPONSE']._serialized_start=1703
-  _globals['_RECORDOUTCOMERESPONSE']._serialized_end=1772
-  _globals['_ROUTINGSERVICE']._serialized_start=1775
-  _globals['_ROUTINGSERVICE']._serialized_end=2071
+  _globals['_POLICY_SAMPLE']._serialized_end=483
+  _globals['_POLICY_BUDGET']._serialized_start=485
+  _globals['_POLICY_BUDGET']._serialized_end=529
+  _globals['_POLICY_COSTPENALTY']._serialized_start=531
+  _globals['_POLICY_COSTPENALTY']._serialized_end=578
+  _globals['_POLICY_THRESHOLD']._serialized_start=580
+  _globals['_POLICY_THRESHOLD']._serialized_end=659
+  _globals['_POLICY_STICKINESS']._serialized_start=661
+  _globals['_POLICY_STICKINESS']._serialized_end=729
+  _globals['_ROUTEPROMPTREQUEST']._serialized_start=740
+  _globals['_ROUTEPROMPTREQUEST']._serialized_end=913
+  _globals['_MODELSCORE']._serialized_start=915
+  _globals['_MODELSCORE']._serialized_end=1027
+  _globals['_ROUTINGFALLBACK']._serialized_start=1029
+  _globals['_ROUTINGFALLBACK']._serialized_end=1079
+  _globals['_ROUTEPROMPTRESPONSE']._serialized_start=1082
+  _globals['_ROUTEPROMPTRESPONSE']._serialized_end=1448
+  _globals['_ROUTEPROMPTSTREAMREQUEST']._serialized_start=1450
+  _globals['_ROUTEPROMPTSTREAMREQUEST']._serialized_end=1539
+  _globals['_ROUTEPROMPTSTREAMRESPONSE']._serialized_start=1542
+  _globals['_ROUTEPROMPTSTREAMRESPONSE']._serialized_end=1688
+  _globals['_RECORDOUTCOMEREQUEST']._serialized_start=1691
+  _globals['_RECORDOUTCOMEREQUEST']._serialized_end=1893
+  _globals['_RECORDOUTCOMERESPONSE']._serialized_start=1895
+  _globals['_RECORDOUTCOMERESPONSE']._serialized_end=1984
+  _globals['_ROUTINGSERVICE']._serialized_start=1987
+  _globals['_ROUTINGSERVICE']._serialized_end=2283
 # @@protoc_insertion_point(module_scope)

@@ -44,18 +44,21 @@ class Policy(google.protobuf.message.Message):
         TEMPERATURE_FIELD_NUMBER: builtins.int
         SEED_FIELD_NUMBER: builtins.int
         temperature: builtins.float
-        """Above 0; lower is nearer to ArgMax."""
+        """Above 0; lower is nearer to ArgMax. Required."""
         seed: builtins.int
         """Makes the draw repeatable."""
         def __init__(
             self,
             *,
-            temperature: builtins.float = ...,
+            temperature: builtins.float | None = ...,
             seed: builtins.int | None = ...,
         ) -> None: ...
-        def HasField(self, field_name: typing.Literal["_seed", b"_seed", "seed", b"seed"]) -> builtins.bool: ...
-        def ClearField(self, field_name: typing.Literal["_seed", b"_seed", "seed", b"seed", "temperature", b"temperature"]) -> None: ...
+        def HasField(self, field_name: typing.Literal["_seed", b"_seed", "_temperature", b"_temperature", "seed", b"seed", "temperature", b"temperature"]) -> builtins.bool: ...
+        def ClearField(self, field_name: typing.Literal["_seed", b"_seed", "_temperature", b"_temperature", "seed", b"seed", "temperature", b"temperature"]) -> None: ...
+        @typing.overload
         def WhichOneof(self, oneof_group: typing.Literal["_seed", b"_seed"]) -> typing.Literal["seed"] | None: ...
+        @typing.overload
+        def WhichOneof(self, oneof_group: typing.Literal["_temperature", b"_temperature"]) -> typing.Literal["temperature"] | None: ...
 
     @typing.final
     class Budget(google.protobuf.message.Message):
@@ -65,25 +68,33 @@ class Policy(google.protobuf.message.Message):
 
         MAX_COST_FIELD_NUMBER: builtins.int
         max_cost: builtins.float
-        """In the unit of the router's costs."""
+        """In the unit of the router's costs. Required; 0 allows only what is free."""
         def __init__(
             self,
             *,
-            max_cost: builtins.float = ...,
+            max_cost: builtins.float | None = ...,
         ) -> None: ...
-        def ClearField(self, field_name: typing.Literal["max_cost", b"max_cost"]) -> None: ...
+        def HasField(self, field_name: typing.Literal["_max_cost", b"_max_cost", "max_cost", b"max_cost"]) -> builtins.bool: ...
+        def ClearField(self, field_name: typing.Literal["_max_cost", b"_max_cost", "max_cost", b"max_cost"]) -> None: ...
+        def WhichOneof(self, oneof_group: typing.Literal["_max_cost", b"_max_cost"]) -> typing.Literal["max_cost"] | None: ...
 
     @typing.final
     class CostPenalty(google.protobuf.message.Message):
-        """Takes the best of score - lambda * cost."""
+        """Takes the best of score - penalty * cost."""
 
         DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
-        LAMBDA_FIELD_NUMBER: builtins.int
+        PENALTY_FIELD_NUMBER: builtins.int
+        penalty: builtins.float
+        """Score given up per unit of cost; 0 or more. Required."""
         def __init__(
             self,
+            *,
+            penalty: builtins.float | None = ...,
         ) -> None: ...
-        def ClearField(self, field_name: typing.Literal["lambda", b"lambda"]) -> None: ...
+        def HasField(self, field_name: typing.Literal["_penalty", b"_penalty", "penalty", b"penalty"]) -> builtins.bool: ...
+        def ClearField(self, field_name: typing.Literal["_penalty", b"_penalty", "penalty", b"penalty"]) -> None: ...
+        def WhichOneof(self, oneof_group: typing.Literal["_penalty", b"_penalty"]) -> typing.Literal["penalty"] | None: ...
 
     @typing.final
     class Threshold(google.protobuf.message.Message):
@@ -101,15 +112,17 @@ class Policy(google.protobuf.message.Message):
         weak: builtins.str
         """The cheaper model."""
         threshold: builtins.float
-        """Least lead in score."""
+        """Least lead in score. Required."""
         def __init__(
             self,
             *,
             strong: builtins.str = ...,
             weak: builtins.str = ...,
-            threshold: builtins.float = ...,
+            threshold: builtins.float | None = ...,
         ) -> None: ...
-        def ClearField(self, field_name: typing.Literal["strong", b"strong", "threshold", b"threshold", "weak", b"weak"]) -> None: ...
+        def HasField(self, field_name: typing.Literal["_threshold", b"_threshold", "threshold", b"threshold"]) -> builtins.bool: ...
+        def ClearField(self, field_name: typing.Literal["_threshold", b"_threshold", "strong", b"strong", "threshold", b"threshold", "weak", b"weak"]) -> None: ...
+        def WhichOneof(self, oneof_group: typing.Literal["_threshold", b"_threshold"]) -> typing.Literal["threshold"] | None: ...
 
     @typing.final
     class Stickiness(google.protobuf.message.Message):
@@ -124,14 +137,16 @@ class Policy(google.protobuf.message.Message):
         previous_model: builtins.str
         """The model of the turn before."""
         margin: builtins.float
-        """Lead that another model needs; 0 or more."""
+        """Lead that another model needs; 0 or more. Required."""
         def __init__(
             self,
             *,
             previous_model: builtins.str = ...,
-            margin: builtins.float = ...,
+            margin: builtins.float | None = ...,
         ) -> None: ...
-        def ClearField(self, field_name: typing.Literal["margin", b"margin", "previous_model", b"previous_model"]) -> None: ...
+        def HasField(self, field_name: typing.Literal["_margin", b"_margin", "margin", b"margin"]) -> builtins.bool: ...
+        def ClearField(self, field_name: typing.Literal["_margin", b"_margin", "margin", b"margin", "previous_model", b"previous_model"]) -> None: ...
+        def WhichOneof(self, oneof_group: typing.Literal["_margin", b"_margin"]) -> typing.Literal["margin"] | None: ...
 
     ARG_MAX_FIELD_NUMBER: builtins.int
     SAMPLE_FIELD_NUMBER: builtins.int
@@ -252,6 +267,28 @@ class ModelScore(google.protobuf.message.Message):
 Global___ModelScore: typing_extensions.TypeAlias = ModelScore
 
 @typing.final
+class RoutingFallback(google.protobuf.message.Message):
+    """Why a router did otherwise than it was asked."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: builtins.int
+    MESSAGE_FIELD_NUMBER: builtins.int
+    reason: builtins.str
+    """An upper-case reason."""
+    message: builtins.str
+    """One sentence for a person."""
+    def __init__(
+        self,
+        *,
+        reason: builtins.str = ...,
+        message: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["message", b"message", "reason", b"reason"]) -> None: ...
+
+Global___RoutingFallback: typing_extensions.TypeAlias = RoutingFallback
+
+@typing.final
 class RoutePromptResponse(google.protobuf.message.Message):
     """Which model, and why."""
 
@@ -262,27 +299,23 @@ class RoutePromptResponse(google.protobuf.message.Message):
     MARGIN_FIELD_NUMBER: builtins.int
     ENTROPY_FIELD_NUMBER: builtins.int
     ABSTAINED_FIELD_NUMBER: builtins.int
-    FALLBACK_REASON_FIELD_NUMBER: builtins.int
-    FALLBACK_MESSAGE_FIELD_NUMBER: builtins.int
+    FALLBACK_FIELD_NUMBER: builtins.int
+    ROUTER_FIELD_NUMBER: builtins.int
     ROUTER_REVISION_FIELD_NUMBER: builtins.int
     NEIGHBOURS_USED_FIELD_NUMBER: builtins.int
     VOTERS_USED_FIELD_NUMBER: builtins.int
     TIMINGS_FIELD_NUMBER: builtins.int
     PROMPT_TRUNCATED_FIELD_NUMBER: builtins.int
-    ROUTER_FIELD_NUMBER: builtins.int
     model: builtins.str
     """The model to call."""
     margin: builtins.float
-    """Score of the first less that of the second."""
+    """Score of the first less that of the second; absent with one candidate."""
     entropy: builtins.float
-    """Entropy of the probabilities, in nats."""
+    """Entropy of the probabilities, in nats; absent where there are none."""
     abstained: builtins.bool
     """The router was not sure enough and `model` is its configured fallback."""
-    fallback_reason: builtins.str
-    """Why, where it abstained or fell back, as an upper-case reason and a
-    sentence.
-    """
-    fallback_message: builtins.str
+    router: builtins.str
+    """Router that answered."""
     router_revision: builtins.str
     """Revision of the router."""
     neighbours_used: builtins.int
@@ -290,11 +323,13 @@ class RoutePromptResponse(google.protobuf.message.Message):
     voters_used: builtins.int
     prompt_truncated: builtins.bool
     """The prompt was longer than the encoder reads; the rest was not seen."""
-    router: builtins.str
-    """Router that answered."""
     @property
     def ranking(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ModelScore]:
         """All candidates, best first."""
+
+    @property
+    def fallback(self) -> Global___RoutingFallback:
+        """Why, where it abstained or fell back."""
 
     @property
     def timings(self) -> pointsman.v1.types_pb2.Timings:
@@ -305,20 +340,23 @@ class RoutePromptResponse(google.protobuf.message.Message):
         *,
         model: builtins.str = ...,
         ranking: collections.abc.Iterable[Global___ModelScore] | None = ...,
-        margin: builtins.float = ...,
-        entropy: builtins.float = ...,
+        margin: builtins.float | None = ...,
+        entropy: builtins.float | None = ...,
         abstained: builtins.bool = ...,
-        fallback_reason: builtins.str = ...,
-        fallback_message: builtins.str = ...,
+        fallback: Global___RoutingFallback | None = ...,
+        router: builtins.str = ...,
         router_revision: builtins.str = ...,
         neighbours_used: builtins.int = ...,
         voters_used: builtins.int = ...,
         timings: pointsman.v1.types_pb2.Timings | None = ...,
         prompt_truncated: builtins.bool = ...,
-        router: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["timings", b"timings"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["abstained", b"abstained", "entropy", b"entropy", "fallback_message", b"fallback_message", "fallback_reason", b"fallback_reason", "margin", b"margin", "model", b"model", "neighbours_used", b"neighbours_used", "prompt_truncated", b"prompt_truncated", "ranking", b"ranking", "router", b"router", "router_revision", b"router_revision", "timings", b"timings", "voters_used", b"voters_used"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_entropy", b"_entropy", "_margin", b"_margin", "entropy", b"entropy", "fallback", b"fallback", "margin", b"margin", "timings", b"timings"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_entropy", b"_entropy", "_margin", b"_margin", "abstained", b"abstained", "entropy", b"entropy", "fallback", b"fallback", "margin", b"margin", "model", b"model", "neighbours_used", b"neighbours_used", "prompt_truncated", b"prompt_truncated", "ranking", b"ranking", "router", b"router", "router_revision", b"router_revision", "timings", b"timings", "voters_used", b"voters_used"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_entropy", b"_entropy"]) -> typing.Literal["entropy"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_margin", b"_margin"]) -> typing.Literal["margin"] | None: ...
 
 Global___RoutePromptResponse: typing_extensions.TypeAlias = RoutePromptResponse
 
@@ -399,7 +437,7 @@ class RecordOutcomeRequest(google.protobuf.message.Message):
     model: builtins.str
     """The model, or voter, that answered."""
     quality: builtins.float
-    """How good the answer was, from 0 to 1."""
+    """How good the answer was, from 0 to 1. Required."""
     outcome_id: builtins.str
     """Names the outcome, so that recording the same one twice (a retry) adds it
     once. Made by the server if empty.
@@ -417,12 +455,15 @@ class RecordOutcomeRequest(google.protobuf.message.Message):
         sample_id: builtins.str = ...,
         prompt: pointsman.v1.types_pb2.Prompt | None = ...,
         model: builtins.str = ...,
-        quality: builtins.float = ...,
+        quality: builtins.float | None = ...,
         outcome_id: builtins.str = ...,
         embedding_space: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["prompt", b"prompt", "sample_id", b"sample_id", "subject", b"subject"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["embedding_space", b"embedding_space", "model", b"model", "outcome_id", b"outcome_id", "pool", b"pool", "prompt", b"prompt", "quality", b"quality", "sample_id", b"sample_id", "subject", b"subject"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_quality", b"_quality", "prompt", b"prompt", "quality", b"quality", "sample_id", b"sample_id", "subject", b"subject"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_quality", b"_quality", "embedding_space", b"embedding_space", "model", b"model", "outcome_id", b"outcome_id", "pool", b"pool", "prompt", b"prompt", "quality", b"quality", "sample_id", b"sample_id", "subject", b"subject"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_quality", b"_quality"]) -> typing.Literal["quality"] | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["subject", b"subject"]) -> typing.Literal["sample_id", "prompt"] | None: ...
 
 Global___RecordOutcomeRequest: typing_extensions.TypeAlias = RecordOutcomeRequest
@@ -434,16 +475,20 @@ class RecordOutcomeResponse(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     RECORDED_FIELD_NUMBER: builtins.int
+    OUTCOME_ID_FIELD_NUMBER: builtins.int
+    outcome_id: builtins.str
+    """Name of the outcome: the caller's, or one made by the server."""
     @property
     def recorded(self) -> pointsman.v1.types_pb2.WriteReceipt:
-        """How far the outcome is safe."""
+        """How far the outcome is safe, and the sample that it belongs to."""
 
     def __init__(
         self,
         *,
         recorded: pointsman.v1.types_pb2.WriteReceipt | None = ...,
+        outcome_id: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["recorded", b"recorded"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["recorded", b"recorded"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["outcome_id", b"outcome_id", "recorded", b"recorded"]) -> None: ...
 
 Global___RecordOutcomeResponse: typing_extensions.TypeAlias = RecordOutcomeResponse

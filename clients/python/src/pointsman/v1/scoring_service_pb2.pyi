@@ -29,8 +29,8 @@ class _Estimator:
 class _EstimatorEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Estimator.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     ESTIMATOR_UNSPECIFIED: _Estimator.ValueType  # 0
-    """The server chooses: SAMPLES where a voter gave several answers, else LOCAL
-    where the pool has neighbours, else SINGLE.
+    """The server chooses: SAMPLES where every voter gave several answers, else
+    LOCAL where the pool has neighbours, else SINGLE.
     """
     ESTIMATOR_GLOBAL: _Estimator.ValueType  # 1
     """One noise per voter, over every sample of the pool and this one
@@ -53,8 +53,8 @@ class Estimator(_Estimator, metaclass=_EstimatorEnumTypeWrapper):
     """How noise is estimated."""
 
 ESTIMATOR_UNSPECIFIED: Estimator.ValueType  # 0
-"""The server chooses: SAMPLES where a voter gave several answers, else LOCAL
-where the pool has neighbours, else SINGLE.
+"""The server chooses: SAMPLES where every voter gave several answers, else
+LOCAL where the pool has neighbours, else SINGLE.
 """
 ESTIMATOR_GLOBAL: Estimator.ValueType  # 1
 """One noise per voter, over every sample of the pool and this one
@@ -167,7 +167,8 @@ class ScoreGenerationsRequest(google.protobuf.message.Message):
     """
     sample_id: builtins.str
     """Names the sample, so that learning the same one twice (a retry) adds it
-    once. Made by the server if empty.
+    once. A sample of this name that the pool holds already is left out of the
+    estimate, for it is this one. Made by the server if empty.
     """
     @property
     def prompt(self) -> pointsman.v1.types_pb2.Prompt:
@@ -283,7 +284,9 @@ Global___VoterScore: typing_extensions.TypeAlias = VoterScore
 
 @typing.final
 class Fallback(google.protobuf.message.Message):
-    """Why another estimator ran than the one asked for."""
+    """Why another estimator ran than the one wanted, or why it could not tell the
+    voters apart.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -293,8 +296,10 @@ class Fallback(google.protobuf.message.Message):
     wanted: Global___Estimator.ValueType
     """The estimator asked for, or that the server would have chosen."""
     reason: builtins.str
-    """An upper-case reason: POOL_EMPTY, ONE_ANSWER_PER_VOTER,
-    TOO_FEW_VOTERS.
+    """An upper-case reason. POOL_EMPTY, NO_COMMON_VOTERS (no sample of the pool
+    has these voters) and ONE_ANSWER_PER_VOTER: another estimator ran.
+    TOO_FEW_VOTERS: no noise could be estimated, and the voters are in the
+    order of the request.
     """
     message: builtins.str
     """One sentence for a person."""
@@ -308,6 +313,38 @@ class Fallback(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["message", b"message", "reason", b"reason", "wanted", b"wanted"]) -> None: ...
 
 Global___Fallback: typing_extensions.TypeAlias = Fallback
+
+@typing.final
+class Calibration(google.protobuf.message.Message):
+    """How recorded outcomes and agreement were weighed against each other."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    AGREEMENT_WEIGHT_FIELD_NUMBER: builtins.int
+    OUTCOMES_FIELD_NUMBER: builtins.int
+    LEAD_FIELD_NUMBER: builtins.int
+    LEAD_LOW_FIELD_NUMBER: builtins.int
+    LEAD_HIGH_FIELD_NUMBER: builtins.int
+    agreement_weight: builtins.float
+    """Share of the estimate that rests on agreement, in [0, 1]."""
+    outcomes: builtins.int
+    """Outcomes that it rests on."""
+    lead: builtins.float
+    """The best voter's lead in quality over the second, and a 95 % interval of it."""
+    lead_low: builtins.float
+    lead_high: builtins.float
+    def __init__(
+        self,
+        *,
+        agreement_weight: builtins.float = ...,
+        outcomes: builtins.int = ...,
+        lead: builtins.float = ...,
+        lead_low: builtins.float = ...,
+        lead_high: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["agreement_weight", b"agreement_weight", "lead", b"lead", "lead_high", b"lead_high", "lead_low", b"lead_low", "outcomes", b"outcomes"]) -> None: ...
+
+Global___Calibration: typing_extensions.TypeAlias = Calibration
 
 @typing.final
 class ScoreGenerationsResponse(google.protobuf.message.Message):
@@ -331,27 +368,34 @@ class ScoreGenerationsResponse(google.protobuf.message.Message):
     POOL_REVISION_FIELD_NUMBER: builtins.int
     PROMPT_TRUNCATED_FIELD_NUMBER: builtins.int
     MAX_TOKENS_FIELD_NUMBER: builtins.int
+    CALIBRATION_FIELD_NUMBER: builtins.int
     best_index: builtins.int
     """Index into the request's generations."""
     estimator: Global___Estimator.ValueType
     """The estimator that ran."""
     neighbours_used: builtins.int
-    """Samples that the estimate rests on, this one included."""
+    """Samples that the estimate rests on, this one included: those in which a
+    voter of this request answered beside another. For GLOBAL, those of the
+    voter that has most.
+    """
     margin: builtins.float
     """How far the best voter leads: the noise variance of the second less that of
-    the best, over the mean squared distance between voters. 0 is a tie.
+    the best, over the mean squared distance between the voters of this request.
+    0 is a tie; absent where there is no second, or no noise was estimated.
     """
     margin_standard_error: builtins.float
     """Standard error of the margin over the samples it rests on; absent with
     fewer than two.
     """
     agreement: builtins.float
-    """Mean cosine between the answers of different voters, in [-1, 1]."""
+    """Mean cosine between the answers of different voters, in [-1, 1]; absent with
+    one voter.
+    """
     encoder_revision: builtins.str
     """Revision of the encoder; empty where the request carried vectors."""
     pool_revision: builtins.int
-    """Revision of the pool that was recalled: the samples it has ever taken. 0
-    where there is none yet.
+    """Revision of the pool that was recalled: the samples it has taken since it
+    was created. 0 where there is no such pool yet.
     """
     prompt_truncated: builtins.bool
     """The prompt was longer than the encoder reads; the rest was not seen."""
@@ -375,7 +419,9 @@ class ScoreGenerationsResponse(google.protobuf.message.Message):
 
     @property
     def fallback(self) -> Global___Fallback:
-        """Set where another estimator ran than the one asked for."""
+        """Set where another estimator ran than the one wanted, or it could not tell
+        the voters apart.
+        """
 
     @property
     def learned(self) -> pointsman.v1.types_pb2.WriteReceipt:
@@ -385,6 +431,10 @@ class ScoreGenerationsResponse(google.protobuf.message.Message):
     def timings(self) -> pointsman.v1.types_pb2.Timings:
         """Where the time went."""
 
+    @property
+    def calibration(self) -> Global___Calibration:
+        """What outcomes changed; set by CALIBRATED alone."""
+
     def __init__(
         self,
         *,
@@ -393,10 +443,10 @@ class ScoreGenerationsResponse(google.protobuf.message.Message):
         voters: collections.abc.Iterable[Global___VoterScore] | None = ...,
         estimator: Global___Estimator.ValueType = ...,
         neighbours_used: builtins.int = ...,
-        margin: builtins.float = ...,
+        margin: builtins.float | None = ...,
         margin_standard_error: builtins.float | None = ...,
         tied: collections.abc.Iterable[builtins.int] | None = ...,
-        agreement: builtins.float = ...,
+        agreement: builtins.float | None = ...,
         fallback: Global___Fallback | None = ...,
         learned: pointsman.v1.types_pb2.WriteReceipt | None = ...,
         timings: pointsman.v1.types_pb2.Timings | None = ...,
@@ -404,9 +454,15 @@ class ScoreGenerationsResponse(google.protobuf.message.Message):
         pool_revision: builtins.int = ...,
         prompt_truncated: builtins.bool = ...,
         max_tokens: builtins.int = ...,
+        calibration: Global___Calibration | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_margin_standard_error", b"_margin_standard_error", "fallback", b"fallback", "learned", b"learned", "margin_standard_error", b"margin_standard_error", "timings", b"timings"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_margin_standard_error", b"_margin_standard_error", "agreement", b"agreement", "best_index", b"best_index", "encoder_revision", b"encoder_revision", "estimator", b"estimator", "fallback", b"fallback", "learned", b"learned", "margin", b"margin", "margin_standard_error", b"margin_standard_error", "max_tokens", b"max_tokens", "neighbours_used", b"neighbours_used", "pool_revision", b"pool_revision", "prompt_truncated", b"prompt_truncated", "scores", b"scores", "tied", b"tied", "timings", b"timings", "voters", b"voters"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_agreement", b"_agreement", "_margin", b"_margin", "_margin_standard_error", b"_margin_standard_error", "agreement", b"agreement", "calibration", b"calibration", "fallback", b"fallback", "learned", b"learned", "margin", b"margin", "margin_standard_error", b"margin_standard_error", "timings", b"timings"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_agreement", b"_agreement", "_margin", b"_margin", "_margin_standard_error", b"_margin_standard_error", "agreement", b"agreement", "best_index", b"best_index", "calibration", b"calibration", "encoder_revision", b"encoder_revision", "estimator", b"estimator", "fallback", b"fallback", "learned", b"learned", "margin", b"margin", "margin_standard_error", b"margin_standard_error", "max_tokens", b"max_tokens", "neighbours_used", b"neighbours_used", "pool_revision", b"pool_revision", "prompt_truncated", b"prompt_truncated", "scores", b"scores", "tied", b"tied", "timings", b"timings", "voters", b"voters"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_agreement", b"_agreement"]) -> typing.Literal["agreement"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_margin", b"_margin"]) -> typing.Literal["margin"] | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_margin_standard_error", b"_margin_standard_error"]) -> typing.Literal["margin_standard_error"] | None: ...
 
 Global___ScoreGenerationsResponse: typing_extensions.TypeAlias = ScoreGenerationsResponse
