@@ -37,7 +37,7 @@ from scoring.estimator import (
 )
 from scoring.evidence import Neighbourhood, Totals
 from scoring.kernels import row_contrasts, warm_up
-from scoring.pairs import pair_column, pair_count, voter_count
+from scoring.pairs import pair_column, pair_count
 
 __all__ = [
     "Answers",
@@ -62,6 +62,5 @@ __all__ = [
     "pair_count",
     "rank_generations",
     "row_contrasts",
-    "voter_count",
     "warm_up",
 ]

@@ -24,7 +24,7 @@ class Answers:
         mean_squared_distance: (g,) float64, of each generation to those of the
             other voters; 0 with one voter.
         agreement: Mean cosine between generations of different voters, in
-            [-1, 1]; 1 with one voter. A zero vector has cosine 0 to any other.
+            [-1, 1]; NaN with one voter. A zero vector has cosine 0 to any other.
     """
 
     voters: tuple[str, ...]

@@ -31,19 +31,23 @@ class Estimate:
             answer from the latent true one. An unbiased estimate, so it may be
             zero or negative. NaN where too few voters identify it.
         weight: (K,) float64, in proportion to 1 / max(noise, floor), where floor
-            is a thousandth of the mean distance used; sums to 1.
+            is a thousandth of the scale; sums to 1. The scale is the mean squared
+            distance between the request's voters over the samples used; over all
+            pairs of those samples, where that is 0.
         order: (K,) int64, voters by noise ascending, NaN last; ties with the best
             keep the request's order.
         samples_used: (K,) int64, samples, the current one included, in which the
             voter had at least one pair.
-        neighbours_used: Samples the estimate rests on, the current one included.
-        margin: Noise of the second less that of the best, over the mean squared
-            distance between voters in those samples; 0 for a tie, for one voter,
-            and where the noise of two voters isn't identified.
+        neighbours_used: Samples the estimate rests on, the current one included:
+            those in which at least one of the request's voters had a pair. Totals
+            don't tell how the samples of several voters overlap: there it is the
+            largest of `samples_used`. At least 1.
+        margin: Noise of the second less that of the best, over the scale; 0 for a
+            tie, NaN for one voter and where nobody's noise is identified.
         margin_standard_error: Of the margin, over the samples that tell both
             voters apart; NaN with fewer than two of them.
-        tied: Voters whose noise is within 1e-9 of the mean distance from the
-            best, the best included; all, where nobody's noise is identified;
+        tied: Voters whose noise is within 1e-9 of the scale from the best, the
+            best included; all, where nobody's noise is identified;
             empty where the best is alone.
     """
 
@@ -61,7 +65,7 @@ class Estimate:
 def estimate_alone(answers: Answers) -> Estimate:
     """Estimates noise from one prompt's answers alone."""
     rows = np.empty((0, 0), np.float32)
-    return _estimate(answers, (), _NO_TOTALS, rows, samples=1)
+    return _estimate(answers, (), _NO_TOTALS, rows)
 
 
 def estimate_local(answers: Answers, neighbourhood: Neighbourhood) -> Estimate:
@@ -76,7 +80,7 @@ def estimate_local(answers: Answers, neighbourhood: Neighbourhood) -> Estimate:
     """
     pool = neighbourhood.voters
     rows = as_distances(neighbourhood.rows, field="neighbourhood.rows", pairs=pair_count(len(pool)))
-    return _estimate(answers, pool, _NO_TOTALS, rows, samples=len(rows) + 1)
+    return _estimate(answers, pool, _NO_TOTALS, rows)
 
 
 def estimate_global(answers: Answers, totals: Totals) -> Estimate:
@@ -91,7 +95,7 @@ def estimate_global(answers: Answers, totals: Totals) -> Estimate:
     """
     sums = _checked(totals)
     rows = np.empty((0, sums[0].shape[0]), np.float32)
-    return _estimate(answers, totals.voters, sums, rows, samples=totals.samples + 1)
+    return _estimate(answers, totals.voters, sums, rows)
 
 
 def noise_of_totals(totals: Totals) -> NDArray[np.float64]:
@@ -121,21 +125,16 @@ def _checked(totals: Totals) -> Sums:
 
 
 def _estimate(
-    answers: Answers,
-    pool: tuple[str, ...],
-    totals: Sums,
-    rows: NDArray[np.float32],
-    *,
-    samples: int,
+    answers: Answers, pool: tuple[str, ...], totals: Sums, rows: NDArray[np.float32]
 ) -> Estimate:
     pairs = pair_count(len(answers.voters))
     current = as_list(answers.pairs, np.float32, field="answers.pairs", length=pairs)
     position, voters = _together(pool, answers.voters)
-    noise, weight, order, ties, used, margin, error = estimate(
+    noise, weight, order, ties, used, neighbours, margin, error = estimate(
         totals, rows, len(pool), current, position, voters
     )
     tied = tuple(order[:ties].tolist()) if ties > 1 else ()
-    return Estimate(answers.voters, noise, weight, order, used, samples, margin, error, tied)
+    return Estimate(answers.voters, noise, weight, order, used, neighbours, margin, error, tied)
 
 
 def _together(pool: Sequence[str], voters: Sequence[str]) -> tuple[NDArray[np.int64], int]:

@@ -4,10 +4,6 @@ The pairs are ordered (0,1), (0,2), (1,2), (0,3), ...: a new voter only appends
 columns, so rows that were written before it stay valid prefixes.
 """
 
-from math import isqrt
-
-from scoring.errors import InvalidArrayError
-
 
 def pair_count(voters: int) -> int:
     """Returns how many pairs `voters` voters make, K(K-1)/2."""
@@ -18,18 +14,3 @@ def pair_column(i: int, j: int) -> int:
     """Returns the column of the pair of two different voters, in either order."""
     low, high = min(i, j), max(i, j)
     return high * (high - 1) // 2 + low
-
-
-def voter_count(pairs: int) -> int:
-    """Returns how many voters make `pairs` pairs; no pair is one voter.
-
-    Raises:
-        InvalidArrayError: No number of voters makes so many pairs.
-    """
-    voters = (1 + isqrt(1 + 8 * max(pairs, 0))) // 2
-    if pair_count(voters) != pairs:
-        raise InvalidArrayError(
-            f"{pairs} is no number of pairs; a row for K voters has K(K-1)/2 columns.",
-            field="pairs",
-        )
-    return voters

@@ -144,10 +144,10 @@ def judge_neighbours(
     voters = noise.shape[0]
     sums, counts = np.zeros(rows.shape[1]), np.zeros(rows.shape[1], np.int64)
     used, position = np.zeros(voters, np.int64), np.zeros(voters, np.int64)
-    for place in range(neighbours.shape[0]):
-        add_row(rows[neighbours[place]], voters, sums, counts, used)
     for voter in range(voters):
         position[voter] = voter
+    for place in range(neighbours.shape[0]):
+        add_row(rows[neighbours[place]], voters, sums, counts, used, position)
     estimate = conclude(sums, counts, position, voters)
     for voter in range(voters):
         noise[voter] = estimate[0][voter]

@@ -3,11 +3,11 @@
 import numpy as np
 
 from scoring.kernels.compilation import request_kernel
-from scoring.kernels.contrasts import Floats, Integers
+from scoring.kernels.contrasts import Floats, Integers, column
 
-# Noise below this share of the mean distance counts as this share in weights.
+# Noise below this share of the scale counts as this share in weights.
 FLOOR = 1e-3
-# Noise equal within this share of the mean distance is a tie.
+# Noise equal within this share of the scale is a tie.
 TIE = 1e-9
 
 
@@ -23,6 +23,30 @@ def mean_distance(sums: Floats, counts: Integers) -> float:
 
 
 @request_kernel
+def scale_of(sums: Floats, counts: Integers, position: Integers) -> float:
+    """Returns the mean squared distance between the voters at these positions.
+
+    It is over all samples that have the pair: voters who aren't judged don't move
+    it. Where that mean is 0 or has no pair, it is over every pair instead, so that
+    rounding stays small beside it.
+
+    Args:
+        sums: (V(V-1)/2,) of the squared distances of the pair.
+        counts: (V(V-1)/2,) samples that have the pair.
+        position: (K,) places of the voters judged, among the V.
+    """
+    pairs = position.shape[0] * (position.shape[0] - 1) // 2
+    their_sums, their_counts = np.zeros(pairs), np.zeros(pairs, np.int64)
+    for j in range(position.shape[0]):
+        for i in range(j):
+            cell = column(position[i], position[j])
+            their_sums[column(i, j)] = sums[cell]
+            their_counts[column(i, j)] = counts[cell]
+    scale = mean_distance(their_sums, their_counts)
+    return scale if scale > 0 else mean_distance(sums, counts)
+
+
+@request_kernel
 def rank_noise(noise: Floats, scale: float) -> tuple[Integers, int]:
     """Orders voters by noise ascending, NaN last.
 
@@ -31,7 +55,7 @@ def rank_noise(noise: Floats, scale: float) -> tuple[Integers, int]:
 
     Args:
         noise: (K,) noise variances, NaN where unknown.
-        scale: Mean squared distance.
+        scale: As from `scale_of`.
 
     Returns:
         (K,) voters, best first, and how many of them are as good as the first.
@@ -64,7 +88,7 @@ def weigh_noise(noise: Floats, scale: float) -> Floats:
 
     Args:
         noise: (K,) noise variances, NaN where unknown.
-        scale: Mean squared distance.
+        scale: As from `scale_of`.
 
     Returns:
         (K,) weights, finite, at least 0.

@@ -31,7 +31,7 @@ def inner_product(one: Row, other: Row) -> float:
 
 @request_kernel
 def mean_cosine(vectors: Row, voter_of: Integers, norms: Floats) -> float:
-    """Returns the mean cosine between vectors of different voters, 1 where there are none."""
+    """Returns the mean cosine between vectors of different voters, NaN where there are none."""
     total, crossings = 0.0, 0
     for b in range(vectors.shape[0]):
         for a in range(b):
@@ -40,7 +40,7 @@ def mean_cosine(vectors: Row, voter_of: Integers, norms: Floats) -> float:
                 if norms[a] > 0 and norms[b] > 0:
                     length = np.sqrt(norms[a]) * np.sqrt(norms[b])
                     total += inner_product(vectors[a], vectors[b]) / length
-    return min(max(total / crossings, -1.0), 1.0) if crossings > 0 else 1.0
+    return min(max(total / crossings, -1.0), 1.0) if crossings > 0 else np.nan
 
 
 @request_kernel
@@ -56,7 +56,7 @@ def measure(vectors: Row, voter_of: Integers, voters: int) -> Measured:
         (K(K-1)/2,) float32 mean squared distance of each two voters over all
         pairs of their answers; (g,) mean squared distance of each answer to those
         of other voters, 0 with one voter; the mean cosine between answers of
-        different voters, 1 with one voter; (g,) squared norms.
+        different voters, NaN with one voter; (g,) squared norms.
     """
     answers, pairs = vectors.shape[0], voters * (voters - 1) // 2
     sums, counts = np.zeros(pairs), np.zeros(pairs)

@@ -35,15 +35,20 @@ def row_of(sample, order):
 
 
 def brute_force(samples, voters):
-    """Least squares over all pairs of all samples, and the margin's standard error."""
+    """Least squares over all pairs of all samples, and the mean over those of `voters`."""
     order = sorted({name for sample in samples for name in sample})
     rows = np.array([row_of(sample, order) for sample in samples])
     counts = np.count_nonzero(~np.isnan(rows), axis=0)
     means = np.nansum(rows, axis=0) / np.maximum(counts, 1)
     everyone = least_squares_noise(means, counts, len(order))
     noise = np.array([everyone[order.index(name)] for name in voters])
-    scale = np.nansum(rows) / max(counts.sum(), 1)
-    return noise, scale
+    theirs = [
+        np.square(sample[one] - sample[other]).sum()
+        for sample in samples
+        for one, other in combinations(voters, 2)
+        if one in sample and other in sample
+    ]
+    return noise, np.mean(theirs) if theirs else 0.0
 
 
 def brute_force_error(samples, best, second):
@@ -73,11 +78,12 @@ def histories(draw):
 
 def check(estimate, samples, current):
     noise, scale = brute_force([*samples, current], estimate.voters)
-    atol = 1e-5 * max(scale, 1e-30)
-    np.testing.assert_allclose(estimate.noise_variance, noise, atol=atol)
-    assert estimate.neighbours_used == len(samples) + 1
+    np.testing.assert_allclose(estimate.noise_variance, noise, atol=1e-4)
     assert np.isclose(estimate.weight.sum(), 1.0)
+    assert np.isnan(estimate.margin) == (len(noise) < 2 or np.isnan(noise).all())
     if len(noise) > 1 and not estimate.tied:
+        floored = 1 / np.maximum(noise, 1e-3 * scale)
+        np.testing.assert_allclose(estimate.weight, floored / floored.sum(), rtol=0.01)
         best, second = estimate.order[:2]
         assert noise[best] == noise.min()
         np.testing.assert_allclose(
@@ -111,6 +117,10 @@ def test_local_equals_least_squares_over_the_neighbours_and_this_sample(history)
         for name in current
     ]
     assert estimate.samples_used.tolist() == met
+    telling = [
+        len(sample) > 1 and not current.keys().isdisjoint(sample) for sample in [*samples, current]
+    ]
+    assert estimate.neighbours_used == max(sum(telling), 1)
 
 
 @given(histories())
@@ -130,7 +140,10 @@ def test_global_equals_least_squares_over_the_pool_and_this_sample(history):
         np.count_nonzero(~np.isnan(contrasts), axis=0),
     )
     answers = measure_answers(list(current), np.array(list(current.values())))
-    check(estimate_global(answers, totals), samples, current)
+    estimate = estimate_global(answers, totals)
+    check(estimate, samples, current)
+    most = max(sum(name in sample for sample in samples) for name in current)
+    assert estimate.neighbours_used == max(most + (len(current) > 1), 1)
 
 
 @given(st.integers(3, 8), st.integers(1, 20), st.integers(0, 2**32 - 1))

@@ -18,10 +18,10 @@ def test_several_samples_are_averaged_over_all_pairs():
     assert answers.mean_squared_distance.tolist() == [5.0, 5.0, 5.0, 5.0]
 
 
-def test_one_voter_agrees_with_itself():
+def test_one_voter_has_nobody_to_agree_with():
     answers = measure_answers(["a", "a"], np.eye(2, dtype=np.float32))
     assert answers.pairs.shape == (0,)
-    assert answers.agreement == 1.0
+    assert np.isnan(answers.agreement)
     assert answers.mean_squared_distance.tolist() == [0.0, 0.0]
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -30,14 +32,22 @@ def neighbourhood(voters, rows):
     return Neighbourhood(tuple(voters), rows, np.zeros(len(rows), np.float32))
 
 
+STRANGERS = np.tile([4e9, 5e9, 6e9], (19, 1))
+
+
+def estimate_with(answers, pool):
+    estimate = estimate_global if isinstance(pool, Totals) else estimate_local
+    return estimate(answers, pool)
+
+
 def test_one_voter_is_certain_and_unknown():
     estimate = estimate_alone(answers_of([[1, 2]]))
     assert np.isnan(estimate.noise_variance).all()
     assert estimate.weight.tolist() == [1.0]
     assert estimate.order.tolist() == [0]
     assert estimate.samples_used.tolist() == [0]
-    assert (estimate.margin, estimate.tied, estimate.neighbours_used) == (0.0, (), 1)
-    assert np.isnan(estimate.margin_standard_error)
+    assert (estimate.tied, estimate.neighbours_used) == ((), 1)
+    assert np.isnan([estimate.margin, estimate.margin_standard_error]).all()
 
 
 def test_two_voters_cannot_be_told_apart():
@@ -45,7 +55,8 @@ def test_two_voters_cannot_be_told_apart():
     assert np.isnan(estimate.noise_variance).all()
     assert estimate.weight.tolist() == [0.5, 0.5]
     assert estimate.order.tolist() == [0, 1]
-    assert (estimate.margin, estimate.tied) == (0.0, (0, 1))
+    assert estimate.tied == (0, 1)
+    assert np.isnan([estimate.margin, estimate.margin_standard_error]).all()
 
 
 def test_two_voters_are_told_apart_by_a_third_that_answered_before():
@@ -56,6 +67,14 @@ def test_two_voters_are_told_apart_by_a_third_that_answered_before():
     assert estimate.order.tolist() == [0, 1]
     assert estimate.weight.sum() == pytest.approx(1.0)
     assert estimate.samples_used.tolist() == [3, 3]
+    assert estimate.margin == pytest.approx(1.0)
+
+
+def test_one_voter_identified_through_the_pool_leads_nobody():
+    estimate = estimate_local(answers_of([[0]], "b"), neighbourhood("abc", [[1, 4, 5]] * 2))
+    assert estimate.noise_variance == pytest.approx([1.0])
+    assert (estimate.neighbours_used, estimate.tied) == (2, ())
+    assert np.isnan(estimate.margin)
 
 
 def test_identical_answers_tie_with_equal_weights():
@@ -98,9 +117,62 @@ def test_no_neighbours_is_the_same_as_alone():
 
 def test_a_pool_of_strangers_changes_no_noise():
     answers = answers_of([[0], [1], [5]])
-    estimate = estimate_local(answers, neighbourhood("xyz", [[1, 2, 3]]))
-    assert estimate.noise_variance == pytest.approx(estimate_alone(answers).noise_variance)
-    assert estimate.samples_used.tolist() == [1, 1, 1]
+    alone = estimate_alone(answers)
+    for pool in (neighbourhood("xyz", STRANGERS), totals_of("xyz", STRANGERS)):
+        estimate = estimate_with(answers, pool)
+        assert estimate.noise_variance == pytest.approx(alone.noise_variance)
+        assert estimate.samples_used.tolist() == [1, 1, 1]
+
+
+def test_samples_without_the_voters_of_the_request_are_no_neighbours():
+    answers = answers_of([[0], [1], [5]])
+    assert estimate_local(answers, neighbourhood("xyz", STRANGERS)).neighbours_used == 1
+    assert estimate_global(answers, totals_of("xyz", STRANGERS)).neighbours_used == 1
+    rows = np.full((19, 10), np.nan)
+    rows[:4, pair_column(0, 3)] = 1  # voter a beside a stranger
+    rows[2:7, pair_column(1, 2)] = 1
+    rows[7:, pair_column(3, 4)] = 1  # strangers among themselves
+    estimate = estimate_local(answers, neighbourhood("abcxy", rows))
+    assert estimate.neighbours_used == 8
+    assert estimate.samples_used.tolist() == [5, 6, 6]
+
+
+def test_the_neighbours_of_totals_are_those_of_the_voter_that_has_most():
+    totals = replace(totals_of("abc", [[1, 4, 5]] * 9), voter_samples=np.array([2, 7, 9]))
+    estimate = estimate_global(answers_of([[0], [1]], "ab"), totals)
+    assert estimate.samples_used.tolist() == [3, 8]
+    assert estimate.neighbours_used == 8
+    assert estimate_global(answers_of([[0]], "b"), totals).neighbours_used == 7
+    assert estimate_global(answers_of([[0]], "x"), totals).neighbours_used == 1
+
+
+def test_strangers_move_neither_margin_nor_weights_nor_ties():
+    near = answers_of([[3], [0.1], [-3]])
+    # Far from a tie beside their own distances, within 1e-9 of those of strangers.
+    close = answers_of([[0], [1e-2], [1]])
+    for answers in (near, close):
+        alone = estimate_alone(answers)
+        for pool in (neighbourhood("xyz", STRANGERS), totals_of("xyz", STRANGERS)):
+            estimate = estimate_with(answers, pool)
+            assert estimate.margin == pytest.approx(alone.margin)
+            assert estimate.weight == pytest.approx(alone.weight)
+            assert (estimate.tied, alone.tied) == ((), ())
+
+
+def test_the_scale_is_the_mean_over_the_pairs_of_the_request_in_every_sample():
+    rows = [[1, 400, 500], [2, 100, 300]]
+    estimate = estimate_local(answers_of([[0], [3]], "ab"), neighbourhood("abc", rows))
+    best, second = np.sort(estimate.noise_variance)
+    assert estimate.margin == pytest.approx((second - best) / ((1 + 2 + 9) / 3))
+
+
+def test_answers_that_were_always_identical_tie_beside_a_stranger():
+    rows = np.random.default_rng(0).uniform(1, 2, (9, 6))
+    rows[:, [0, 1, 2]] = 0
+    rows[:, [3, 4, 5]] = rows[:, [3]]
+    estimate = estimate_local(answers_of([[1, 2]] * 3), neighbourhood("abcx", rows))
+    assert (estimate.margin, estimate.tied) == (0.0, (0, 1, 2))
+    assert estimate.weight == pytest.approx(np.full(3, 1 / 3))
 
 
 def test_a_lone_request_of_an_unknown_voter_uses_no_sample():
@@ -116,7 +188,8 @@ def test_a_pool_that_tells_others_apart_does_not_help_strangers():
     rows[1, pair_column(3, 4)] = 7
     estimate = estimate_local(answers_of([[0], [1]], "xy"), neighbourhood("abcxyz", rows))
     assert np.isnan(estimate.noise_variance).all()
-    assert (estimate.margin, estimate.tied) == (0.0, (0, 1))
+    assert np.isnan(estimate.margin)
+    assert estimate.tied == (0, 1)
     assert estimate.samples_used.tolist() == [2, 2]
 
 

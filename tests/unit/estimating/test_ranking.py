@@ -40,6 +40,16 @@ def test_two_voters_with_several_samples_tie_by_their_best():
     assert ranking.rank.tolist() == [2, 1, 3]
 
 
+def test_a_prompt_template_whose_answers_disagree_ranks_last():
+    # One model, one question, four templates; the last asks for something else.
+    answers, estimate, _ = ranking_of(
+        ["plain", "few-shot", "step by step", "as a pirate"],
+        [[1.0, 0.0], [0.9, 0.1], [1.0, 0.1], [0.0, 1.0]],
+    )
+    assert answers.voters[estimate.order[-1]] == "as a pirate"
+    assert estimate.weight.argmin() == 3
+
+
 def test_one_voter_keeps_the_order_of_the_request():
     _, _, ranking = ranking_of("aaa", [[5.0], [1.0], [0.0]])
     assert ranking.rank.tolist() == [1, 2, 3]
