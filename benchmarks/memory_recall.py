@@ -46,7 +46,8 @@ def clustered(
 
 def normalised(vectors: NDArray[np.float64]) -> Vectors:
     """Rows of length 1."""
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    unit: Vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return unit
 
 
 def resident_bytes() -> int:

@@ -1,4 +1,4 @@
-"""The distances between voters of every live sample, and their sums."""
+"""The distances between voters of every live sample."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,6 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.kernels import row_contrasts
 from scoring.pairs import pair_count
 
 Columns = tuple[int, ...]
@@ -34,88 +33,6 @@ def in_column_order(
     """Sorts the voters of samples (n, K(K-1)/2), and their pairs with them."""
     order = tuple(sorted(range(len(columns)), key=columns.__getitem__))
     return tuple(columns[i] for i in order), np.ascontiguousarray(pairs[:, pair_columns(order)])
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """What some samples of the same voters contribute to the totals of their pool."""
-
-    columns: Columns
-    samples: int
-    sums: NDArray[np.float64]
-    contrast_sums: NDArray[np.float64]
-    contrast_squares: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, columns: Columns, pairs: NDArray[np.float32]) -> "Share":
-        """Sums rows (n, K(K-1)/2) of voters in ascending column order."""
-        sums = pairs.sum(axis=0, dtype=np.float64)
-        if len(columns) < 3:  # too few to tell their noise apart
-            return cls(columns, len(pairs), sums, np.zeros(0), np.zeros(0))
-        contrasts = np.stack([row_contrasts(row, len(columns)) for row in pairs])
-        squares = np.einsum("ij,ij->j", contrasts, contrasts)
-        return cls(columns, len(pairs), sums, contrasts.sum(axis=0), squares)
-
-
-class RunningSums:
-    """Sums (P,) float64 that terms join and leave without leaving a trace.
-
-    The rounding error of every step is summed as well (Neumaier, 1974), so a
-    sum does not drift however many samples come and go.
-    """
-
-    def __init__(self) -> None:
-        self._sums = np.zeros(0)
-        self._lost = np.zeros(0)
-
-    def widen(self, size: int) -> None:
-        """Appends zeros."""
-        self._sums = np.pad(self._sums, (0, size - len(self._sums)))
-        self._lost = np.pad(self._lost, (0, size - len(self._lost)))
-
-    def add(self, columns: NDArray[np.int64], terms: NDArray[np.float64]) -> None:
-        """Adds one term to each of some distinct columns."""
-        old = self._sums[columns]
-        new = old + terms
-        part = new - old
-        self._lost[columns] += (old - (new - part)) + (terms - part)
-        self._sums[columns] = new
-
-    def values(self, counts: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The sums; exactly zero where nothing is left in them."""
-        return np.where(counts == 0, 0.0, self._sums + self._lost)
-
-
-class RunningTotals:
-    """The arrays of `scoring.evidence.Totals`, kept up to date by shares."""
-
-    def __init__(self) -> None:
-        self.voter_samples = np.zeros(0, np.int64)
-        self.counts = np.zeros(0, np.int64)
-        self.contrast_counts = np.zeros(0, np.int64)
-        self.sums = RunningSums()
-        self.contrast_sums = RunningSums()
-        self.contrast_squares = RunningSums()
-
-    def widen(self, voters: int) -> None:
-        """Makes room for more voters."""
-        self.voter_samples = np.pad(self.voter_samples, (0, voters - len(self.voter_samples)))
-        pairs = pair_count(voters)
-        self.counts = np.pad(self.counts, (0, pairs - len(self.counts)))
-        self.contrast_counts = np.pad(self.contrast_counts, (0, pairs - len(self.contrast_counts)))
-        for sums in (self.sums, self.contrast_sums, self.contrast_squares):
-            sums.widen(pairs)
-
-    def add(self, share: Share, sign: int = 1) -> None:
-        """Adds a share, or takes it away with sign -1."""
-        targets = pair_columns(share.columns)
-        self.voter_samples[list(share.columns)] += sign * share.samples
-        self.counts[targets] += sign * share.samples
-        self.sums.add(targets, sign * share.sums)
-        if share.contrast_sums.size:
-            self.contrast_counts[targets] += sign * share.samples
-            self.contrast_sums.add(targets, sign * share.contrast_sums)
-            self.contrast_squares.add(targets, sign * share.contrast_squares)
 
 
 @dataclass(frozen=True, slots=True)

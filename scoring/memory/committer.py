@@ -106,12 +106,14 @@ class Committer:
             sample.pairs,
             sample.prompt,
         )
-        existed = False
-        if not self._expired(sample.learned_at):
+        expired, existed = self._expired(sample.learned_at), False
+        if not expired:
             existed = not self._log.add_sample(draft.pool.id, row)
             if not existed:
                 self._extend(draft, row, fresh)
-        return Receipt(sample.sample_id, self._settings.durability, existed, draft.next_seq)
+        return Receipt(
+            sample.sample_id, self._settings.durability, existed, expired, draft.next_seq
+        )
 
     def _draft(self, name: str, space: EmbeddingSpace, drafts: dict[str, Draft]) -> Draft:
         draft = drafts.get(name)
@@ -154,7 +156,7 @@ class Committer:
         if pool is None:
             resolve(request.done, pool_not_found(request.pool))
             return
-        samples = pool.describe().samples
+        samples = pool.samples
         with self._log.transaction():
             self._log.drop_pool(pool.id)
         del self._pools[request.pool]

@@ -23,37 +23,45 @@ def nearest(seqs: NDArray[np.int64], squared: NDArray[np.float32], k: int) -> Fo
 class ExactBuffer:
     """Vectors in order of arrival, searched by brute force.
 
-    Added to and removed from at either end in amortised constant time; its
-    memory follows what lives in it.
+    Added to and removed from at either end in amortised constant time. A buffer
+    that is full stays so: `joined` makes a roomier one of what lives in it.
     """
 
-    def __init__(self, dimension: int) -> None:
-        self._vectors = np.empty((_SMALLEST, dimension), np.float32)
-        self._seqs = np.empty(_SMALLEST, np.int64)
-        self._alive = np.zeros(_SMALLEST, np.bool_)
+    def __init__(self, dimension: int, room: int = _SMALLEST) -> None:
+        self._vectors = np.empty((room, dimension), np.float32)
+        self._seqs = np.empty(room, np.int64)
+        self._alive = np.zeros(room, np.bool_)
         self._head = 0
         self._tail = 0
         self.live = 0
 
+    @property
+    def full(self) -> bool:
+        """Nothing can be added here."""
+        return self._tail == len(self._seqs)
+
     def add(self, seq: int, vector: NDArray[np.float32]) -> None:
-        """Appends a vector (d,)."""
-        if self._tail == len(self._seqs):
-            self._make_room()
+        """Appends a vector (d,). The buffer must not be full."""
         self._vectors[self._tail] = vector
         self._seqs[self._tail] = seq
         self._alive[self._tail] = True
         self._tail += 1
         self.live += 1
 
-    def _make_room(self) -> None:
-        room = max(_SMALLEST, 2 * self.live)
-        live = np.flatnonzero(self._alive)
-        vectors = np.empty((room, self._vectors.shape[1]), np.float32)
-        seqs = np.empty(room, np.int64)
-        vectors[: self.live], seqs[: self.live] = self._vectors[live], self._seqs[live]
-        self._vectors, self._seqs = vectors, seqs
-        self._alive = np.arange(room) < self.live
-        self._head, self._tail = 0, self.live
+    def joined(self, seqs: NDArray[np.int64], vectors: NDArray[np.float32]) -> "ExactBuffer":
+        """A half-empty copy, with more samples (n,), (n, d) behind those that live here."""
+        own = np.flatnonzero(self._alive)
+        live = len(own) + len(seqs)
+        other = ExactBuffer(self._vectors.shape[1], max(_SMALLEST, 2 * live))
+        other._seqs[: len(own)], other._seqs[len(own) : live] = self._seqs[own], seqs
+        other._vectors[: len(own)], other._vectors[len(own) : live] = self._vectors[own], vectors
+        other._alive[:live] = True
+        other._tail = other.live = live
+        return other
+
+    def roomier(self) -> "ExactBuffer":
+        """A half-empty copy."""
+        return self.joined(self._seqs[:0], self._vectors[:0])
 
     def oldest(self) -> tuple[int, NDArray[np.float32]]:
         """The first live sample and its vector (d,), a view. The buffer must not be empty."""
@@ -65,10 +73,9 @@ class ExactBuffer:
         (places,) = np.nonzero((seqs == seq) & alive)
         if not places.size:
             return False
-        self._alive[self._head + places[0]] = False
+        alive[places[0]] = False
         self.live -= 1
-        while self._head < self._tail and not self._alive[self._head]:
-            self._head += 1
+        self._head += int(alive.argmax()) if self.live else len(alive)
         return True
 
     def search(self, vector: NDArray[np.float32], k: int) -> Found:

@@ -40,13 +40,13 @@ def _load_agreements(log: Log, pool: Pool) -> list[int]:
     """Fills the table of a pool; returns the numbers of its live samples, ascending."""
     live: list[int] = []
     for chunk in log.agreements(pool.id):
-        groups = defaultdict(list)
-        for seq, learned_at, voters, pairs in chunk:
+        samples, rows = defaultdict(list), defaultdict(list)
+        for seq, sample_id, learned_at, voters, pairs in chunk:
             live.append(seq)
-            groups[voters].append((seq, learned_at, pairs))
-        for voters, group in groups.items():
-            seqs, times, rows = zip(*group, strict=True)
-            pool.admit_stored(seqs, times, columns_of(voters), b"".join(rows))
+            samples[voters].append((seq, sample_id, learned_at))
+            rows[voters].append(pairs)
+        for voters, group in samples.items():
+            pool.admit_stored(group, columns_of(voters), b"".join(rows[voters]))
     return live
 
 
@@ -70,8 +70,9 @@ def _load_segments(log: Log, snapshots: Snapshots, pool: Pool, live: set[int]) -
 def _place_older(log: Log, pool: Pool, settings: MemorySettings, seqs: list[int]) -> list[Segment]:
     """Puts back what lived in graphs that were lost or dissolved; returns new graphs."""
     if len(seqs) <= settings.segment_size // 8:
-        for seq, vector in _prompts(log, pool, seqs):
-            pool.neighbours.add_elder(seq, vector)
+        if seqs:
+            found = [vector for _, vector in _prompts(log, pool, seqs)]
+            pool.neighbours.add_elders(np.array(seqs, np.int64), np.stack(found))
         return []
     rebuilt: list[Segment] = []
     for start in range(0, len(seqs), settings.segment_size):
@@ -92,6 +93,7 @@ def _place_newer(log: Log, pool: Pool, settings: MemorySettings, seqs: list[int]
         _build(youngest, _prompts(log, pool, seqs[done : done + step]))
         done += step
     for seq, vector in _prompts(log, pool, seqs[buffered:]):
+        pool.neighbours.make_room()
         pool.neighbours.add(seq, vector)
 
 

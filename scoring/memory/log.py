@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from scoring.errors import MemoryStorageError
 from scoring.memory.agreement import Columns
+from scoring.memory.files import make_file
 from scoring.memory.schema import FILE, connect, lock_directory, prepare
 from scoring.memory.values import Durability, EmbeddingSpace
 
@@ -83,9 +84,10 @@ class Log:
         lock = lock_directory(directory)
         path = directory / FILE
         try:
+            make_file(path)
             connection = connect(path, durability=durability)
             prepare(connection, path)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             lock.close()
             raise MemoryStorageError(
                 f"The memory's log {path} can't be opened ({error}): restore it from a copy, "
@@ -219,10 +221,14 @@ class Log:
             "DELETE FROM segments WHERE pool_id = ? AND first_seq = ?", (pool, first)
         )
 
-    def agreements(self, pool: int) -> Iterator[list[tuple[int, float, bytes, bytes]]]:
-        """Every sample but its prompt, oldest first, in chunks: seq, learned_at, voters, pairs."""
+    def agreements(self, pool: int) -> Iterator[list[tuple[int, str, float, bytes, bytes]]]:
+        """Every sample but its prompt, oldest first, in chunks.
+
+        Each is seq, sample_id, learned_at, voters, pairs.
+        """
         cursor = self._connection.execute(
-            "SELECT seq, learned_at, voters, pairs FROM samples WHERE pool_id = ? ORDER BY seq",
+            "SELECT seq, sample_id, learned_at, voters, pairs FROM samples "
+            "WHERE pool_id = ? ORDER BY seq",
             (pool,),
         )
         while chunk := cursor.fetchmany(_CHUNK):

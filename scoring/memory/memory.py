@@ -126,8 +126,24 @@ class Memory:
         """Whether there is a pool of this name."""
         return pool in self._pools
 
+    def space(self, pool: str) -> EmbeddingSpace:
+        """Where a pool's vectors live. Waits for nobody.
+
+        Raises:
+            PoolNotFoundError: There is none of this name.
+        """
+        return self._pool(pool).space
+
+    def revision(self, pool: str) -> int:
+        """How many samples a pool has ever taken. Waits for nobody.
+
+        Raises:
+            PoolNotFoundError: There is none of this name.
+        """
+        return self._pool(pool).next_seq
+
     def describe(self, pool: str) -> PoolDescription:
-        """One pool.
+        """One pool. Takes time with its live samples: about 0.2 ms for 100,000.
 
         Raises:
             PoolNotFoundError: There is none of this name.
@@ -149,7 +165,13 @@ class Memory:
         self._pool(pool).require_space(space)
 
     def recall(
-        self, pool: str, space: EmbeddingSpace, prompt: NDArray[np.float32], k: int
+        self,
+        pool: str,
+        space: EmbeddingSpace,
+        prompt: NDArray[np.float32],
+        k: int,
+        *,
+        without: str = "",
     ) -> Neighbourhood:
         """The live samples whose prompts are nearest.
 
@@ -158,6 +180,7 @@ class Memory:
             space: Where the prompt's vector lives.
             prompt: (d,) float32.
             k: Most samples to recall; 0 or more.
+            without: Name of a sample that is not recalled though it be live.
 
         Raises:
             PoolNotFoundError: There is no pool of this name.
@@ -168,10 +191,15 @@ class Memory:
         found.require_space(space)
         if k < 0:
             raise InvalidArrayError("k must be 0 or more.", field="k")
-        return found.recall(own_prompt(prompt, space.dimension), k)
+        return found.recall(own_prompt(prompt, space.dimension), k, without)
 
-    def totals(self, pool: str, space: EmbeddingSpace) -> Totals:
+    def totals(self, pool: str, space: EmbeddingSpace, *, without: str = "") -> Totals:
         """Sums over every live sample of a pool.
+
+        Args:
+            pool: Name of the pool.
+            space: Where the caller's vectors live.
+            without: Name of a sample that is left out though it be live.
 
         Raises:
             PoolNotFoundError: There is no pool of this name.
@@ -179,13 +207,13 @@ class Memory:
         """
         found = self._pool(pool)
         found.require_space(space)
-        return found.totals()
+        return found.totals(without)
 
     def learn(self, pool: str, space: EmbeddingSpace, sample: NewSample) -> Future[Receipt]:
         """Queues a sample; a pool begins with its first.
 
         The future's result means that the sample is durable and that the next
-        read finds it. A sample past its time to live is forgotten at once.
+        read finds it; a sample past its time to live is not added.
 
         Raises:
             InvalidArrayError: The sample is malformed.

@@ -19,8 +19,8 @@ class NeighbourIndex:
     dissolved into a second exact buffer, and its memory freed.
 
     `search` runs under the read lock. `add` and `forget` run under the write
-    lock. `merge` and `dissolve` are called by the writer without the lock and
-    take it themselves, for one insertion at a time.
+    lock. The others are called by the writer without the lock and take it
+    themselves, for one insertion, or to put in what was built beside the readers.
     """
 
     def __init__(self, dimension: int, settings: MemorySettings, lock: SharedLock) -> None:
@@ -36,13 +36,22 @@ class NeighbourIndex:
         """Samples in the buffer beyond those that belong there."""
         return max(0, self._recent.live - self._settings.exact)
 
+    def make_room(self) -> None:
+        """Makes sure that one sample can be added."""
+        if self._recent.full:
+            recent = self._recent.roomier()
+            with self._lock.write():
+                self._recent = recent
+
     def add(self, seq: int, vector: NDArray[np.float32]) -> None:
-        """Appends a sample (d,), found by the next search."""
+        """Appends a sample (d,), found by the next search. There must be room."""
         self._recent.add(seq, vector)
 
-    def add_elder(self, seq: int, vector: NDArray[np.float32]) -> None:
-        """Keeps an old sample (d,) outside the graphs."""
-        self._elders.add(seq, vector)
+    def add_elders(self, seqs: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
+        """Keeps old samples (n,), (n, d) outside the graphs."""
+        elders = self._elders.joined(seqs, vectors)
+        with self._lock.write():
+            self._elders = elders
 
     def forget(self, seq: int) -> None:
         """Takes out a live sample."""
@@ -85,8 +94,7 @@ class NeighbourIndex:
 
     def dissolve(self, segment: Segment) -> None:
         """Moves what is left alive of a graph into the exact buffer, and drops the graph."""
-        survivors = segment.survivors()
+        elders = self._elders.joined(*segment.survivors())
         with self._lock.write():
-            for seq, vector in survivors:
-                self._elders.add(seq, vector)
+            self._elders = elders
             self.segments = tuple(other for other in self.segments if other is not segment)

@@ -7,17 +7,12 @@ from numpy.typing import NDArray
 
 from scoring.errors import SpaceMismatchError
 from scoring.evidence import Neighbourhood, Totals
-from scoring.memory.agreement import (
-    AgreementTable,
-    Columns,
-    RunningTotals,
-    Share,
-    in_column_order,
-)
+from scoring.memory.agreement import AgreementTable, Columns, in_column_order
 from scoring.memory.locks import SharedLock
 from scoring.memory.log import LogSample, PoolRecord
 from scoring.memory.neighbours import NeighbourIndex
 from scoring.memory.slots import SlotMap
+from scoring.memory.totals import LiveTotals, Share
 from scoring.memory.values import EmbeddingSpace, MemorySettings, PoolDescription
 
 
@@ -36,7 +31,7 @@ class Pool:
         self._created_at = record.created_at
         self._slots = SlotMap(settings.capacity)
         self._table = AgreementTable(settings.capacity)
-        self._totals = RunningTotals()
+        self._totals = LiveTotals()
         self.widen(record.voters)
 
     def require_space(self, space: EmbeddingSpace) -> None:
@@ -53,26 +48,29 @@ class Pool:
                 field="pool",
             )
 
-    def recall(self, prompt: NDArray[np.float32], k: int) -> Neighbourhood:
-        """The samples nearest to a prompt (d,), at most `k`."""
-        with self.lock.read():
-            seqs, squared = self.neighbours.search(prompt, k)
-            return Neighbourhood(self.voters, self._table.rows(self._slots.slots(seqs)), squared)
+    @property
+    def samples(self) -> int:
+        """How many samples are live."""
+        return self._slots.live
 
-    def totals(self) -> Totals:
-        """Sums over every live sample."""
+    def recall(self, prompt: NDArray[np.float32], k: int, without: str) -> Neighbourhood:
+        """The samples nearest to a prompt (d,), at most `k`; none that is called `without`."""
         with self.lock.read():
-            totals = self._totals
-            return Totals(
-                voters=self.voters,
-                samples=self._slots.live,
-                voter_samples=totals.voter_samples.copy(),
-                sums=totals.sums.values(totals.counts),
-                counts=totals.counts.copy(),
-                contrast_sums=totals.contrast_sums.values(totals.contrast_counts),
-                contrast_squares=totals.contrast_squares.values(totals.contrast_counts),
-                contrast_counts=totals.contrast_counts.copy(),
-            )
+            seqs, squared = self.neighbours.search(prompt, k + bool(without))
+            slots = self._slots.slots(seqs)
+            if without:
+                others = np.flatnonzero(self._slots.differ(slots, without))[:k]
+                slots, squared = slots[others], squared[others]
+            return Neighbourhood(self.voters, self._table.rows(slots), squared)
+
+    def totals(self, without: str) -> Totals:
+        """Sums over every live sample but the one that is called `without`."""
+        with self.lock.read():
+            totals = self._totals.current
+            slot = self._slots.named(without) if without else None
+            if slot is not None:
+                totals = totals.without(Share.of(*self._table.read(slot)))
+            return totals.snapshot(self.voters)
 
     def describe(self) -> PoolDescription:
         """The pool as an operator sees it."""
@@ -114,23 +112,24 @@ class Pool:
         columns, pairs = in_column_order(sample.columns, sample.pairs[None])
         share = Share.of(columns, pairs)
         self._table.reserve(self._slots.peek() + 1)
+        self.neighbours.make_room()
         with self.lock.write():
-            slot = self._slots.add(sample.seq, sample.learned_at)
+            slot = self._slots.add(sample.seq, sample.learned_at, sample.sample_id)
             self._table.write(np.array([slot]), columns, pairs)
-            self._totals.add(share)
+            self._totals.add(sample.seq, share)
             self.neighbours.add(sample.seq, sample.prompt)
             self.next_seq = sample.seq + 1
 
     def admit_stored(
-        self, seqs: Sequence[int], learned_at: Sequence[float], columns: Columns, pairs: bytes
+        self, samples: Sequence[tuple[int, str, float]], columns: Columns, pairs: bytes
     ) -> None:
-        """Adds samples of the same voters from the log, all but their prompts."""
-        rows = np.frombuffer(pairs, "<f4").astype(np.float32).reshape(len(seqs), -1)
+        """Adds samples (seq, sample_id, learned_at) of the same voters, all but their prompts."""
+        rows = np.frombuffer(pairs, "<f4").astype(np.float32).reshape(len(samples), -1)
         columns, rows = in_column_order(columns, rows)
-        slots = [self._slots.add(seq, at) for seq, at in zip(seqs, learned_at, strict=True)]
+        slots = [self._slots.add(seq, at, name) for seq, name, at in samples]
         self._table.reserve(self._slots.rows)
         self._table.write(np.array(slots), columns, rows)
-        self._totals.add(Share.of(columns, rows))
+        self._totals.add(samples[-1][0], Share.of(columns, rows))
 
     def forget(self, seq: int) -> None:
         """Takes out a live sample."""
@@ -141,6 +140,6 @@ class Pool:
         share = Share.of(columns, pairs)
         with self.lock.write():
             self.neighbours.forget(seq)
-            self._totals.add(share, -1)
+            self._totals.forget(seq, share)
             self._table.clear(slot, columns)
             self._slots.remove(seq)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import IO
 
 from scoring.errors import MemoryStorageError
+from scoring.memory.files import make_directory, make_file
 from scoring.memory.values import Durability
 
 SCHEMA = 1
@@ -48,7 +49,8 @@ def lock_directory(directory: Path) -> IO[bytes]:
         MemoryStorageError: It can't be written, or a process has it.
     """
     try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_directory(directory)
+        make_file(directory / _LOCK)
         lock = (directory / _LOCK).open("ab")
     except OSError as error:
         raise MemoryStorageError(

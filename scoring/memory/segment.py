@@ -17,6 +17,7 @@ TWIN_DISTANCE = 1e-4
 """Prompts nearer than this share of their length are one node of the graph."""
 
 _FIRST_ROOM = 1024
+_FETCH = 16  # hnswlib takes 0.1 ms for a vector and keeps the interpreter meanwhile
 _NOTHING: Found = (np.zeros(0, np.int64), np.zeros(0, np.float32))
 
 
@@ -51,7 +52,7 @@ class Segment:
             room = min(_FIRST_ROOM, size)
             self._graph.init_index(room, M=hnsw.m, ef_construction=hnsw.ef_construction)
         else:
-            self._graph.load_index(str(file))
+            self._graph.load_index(str(file), max_elements=size)
         self._graph.set_ef(hnsw.ef_search)  # which a file does not keep
         self._room = self._graph.get_max_elements()
 
@@ -99,8 +100,12 @@ class Segment:
         return bool(self._graph.element_count >= self._room)
 
     def grow(self) -> None:
-        """Doubles the room of the graph, up to the size of a segment."""
-        self._room = max(self._room + 1, min(2 * self._room, self.size))
+        """Gives the graph all the room that it will need.
+
+        By doubling it would copy itself, 40 MB at the default capacity, while
+        nobody may read. The system hands out the memory as it is written to.
+        """
+        self._room = max(self._room + 1, self.size)
         self._graph.resize_index(self._room)
 
     def insert(self, seq: int, vector: NDArray[np.float32], twin: int | None) -> None:
@@ -168,14 +173,15 @@ class Segment:
                 return nodes[0].astype(np.int64), squared[0]
         return _NOTHING
 
-    def survivors(self) -> list[tuple[int, NDArray[np.float32]]]:
-        """Every live sample with its vector (d,), in order."""
-        seqs = [self.first + place for place, alive in enumerate(self._alive) if alive]
-        if not seqs:
-            return []
-        nodes = [self._node_of.get(seq, seq) for seq in seqs]
-        vectors = self._graph.get_items(np.array(nodes, np.uint64))
-        return list(zip(seqs, np.asarray(vectors, np.float32), strict=True))
+    def survivors(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Every live sample (n,) in order, and their vectors (n, d)."""
+        seqs = self.first + np.flatnonzero(np.frombuffer(bytes(self._alive), np.bool_))
+        nodes = np.array([self._node_of.get(seq, seq) for seq in seqs.tolist()], np.uint64)
+        vectors = np.empty((len(nodes), self.dimension), np.float32)
+        for start in range(0, len(nodes), _FETCH):
+            chunk = slice(start, start + _FETCH)
+            vectors[chunk] = self._graph.get_items(nodes[chunk])
+        return seqs, vectors
 
     def twins(self) -> NDArray[np.int64]:
         """Samples that share the node of another, and that node (t, 2)."""

@@ -4,6 +4,7 @@ import logging
 import sqlite3
 
 from scoring.errors import MemoryStorageError
+from scoring.memory.files import make_directory, make_file
 from scoring.memory.log import Log, SegmentRecord
 from scoring.memory.segment import Segment, checksum
 from scoring.memory.values import MemorySettings
@@ -23,7 +24,7 @@ class Snapshots:
         self._log = log
         self._settings = settings
         self._directory = settings.directory / "segments"
-        self._directory.mkdir(exist_ok=True)
+        make_directory(self._directory)
 
     def save(self, pool: int, segment: Segment) -> bool:
         """Saves a graph; says whether it worked. A failure costs time at restart, nothing else."""
@@ -39,6 +40,7 @@ class Snapshots:
     def _save(self, pool: int, segment: Segment) -> None:
         name = f"{pool}-{segment.first}-{segment.last}.hnsw"
         unfinished = self._directory / f"{name}.unfinished"
+        make_file(unfinished)
         sha256 = segment.save(unfinished)
         unfinished.replace(self._directory / name)
         record = SegmentRecord(

@@ -109,9 +109,11 @@ class Receipt:
     sample_id: str
     """The caller's name of it."""
     durability: Durability
-    """How far it is safe."""
+    """How far it is safe, unless it expired."""
     existed: bool
     """The pool had a sample of this name already; nothing was added."""
+    expired: bool
+    """It was past its time to live on arrival; nothing was added."""
     revision: int
     """Samples that the pool had ever taken once this one was in."""
 

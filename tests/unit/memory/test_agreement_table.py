@@ -1,13 +1,6 @@
 import numpy as np
-import pytest
 
-from scoring.memory.agreement import (
-    AgreementTable,
-    RunningTotals,
-    Share,
-    in_column_order,
-    pair_columns,
-)
+from scoring.memory.agreement import AgreementTable, in_column_order, pair_columns
 from scoring.pairs import pair_column, pair_count
 
 
@@ -58,49 +51,3 @@ def test_what_is_read_is_what_was_written():
         assert read_columns == columns
         np.testing.assert_array_equal(read_pairs, pairs)
         assert read_pairs.dtype == np.float32
-
-
-def test_totals_do_not_drift():
-    rng = np.random.default_rng(1)
-    totals = RunningTotals()
-    totals.widen(3)
-    kept = Share.of((0, 1, 2), rng.random((1, 3), np.float32) * 1e-6)
-    totals.add(kept)
-    plain = kept.sums.copy()
-    for _ in range(2000):
-        passing = Share.of((0, 1, 2), rng.random((1, 3), np.float32) * 1e6)
-        totals.add(passing)
-        plain += passing.sums
-        totals.add(passing, -1)
-        plain -= passing.sums
-    np.testing.assert_allclose(totals.sums.values(totals.counts), kept.sums, rtol=1e-12)
-    np.testing.assert_allclose(
-        totals.contrast_sums.values(totals.contrast_counts), kept.contrast_sums, rtol=1e-9
-    )
-    # A plain sum would have drifted: the test can fail.
-    assert np.abs(plain / kept.sums - 1).max() > 1e-9
-
-
-def test_nothing_is_left_of_what_left():
-    totals = RunningTotals()
-    totals.widen(4)
-    shares = [
-        Share.of(columns, np.random.default_rng(n).random((1, size), np.float32))
-        for n, (columns, size) in enumerate([((0, 1, 2), 3), ((1, 3), 1), ((2,), 0)])
-    ]
-    for share in shares:
-        totals.add(share)
-    assert totals.voter_samples.tolist() == [1, 2, 2, 1]
-    assert totals.contrast_counts.sum() == 3
-    for share in shares:
-        totals.add(share, -1)
-    for sums in (totals.sums, totals.contrast_sums, totals.contrast_squares):
-        assert not sums.values(totals.counts).any()
-    assert not totals.voter_samples.any()
-    assert not totals.counts.any()
-
-
-@pytest.mark.parametrize("voters", [1, 2])
-def test_two_voters_have_no_contrast(voters):
-    share = Share.of(tuple(range(voters)), np.ones((1, pair_count(voters)), np.float32))
-    assert share.contrast_sums.size == 0

@@ -12,6 +12,7 @@ def test_follows_a_dictionary(steps, k):
     for seq, step in enumerate(steps):
         if step is None or not model:
             model[seq] = rng.normal(size=3).astype(np.float32)
+            buffer = buffer.roomier() if buffer.full else buffer
             buffer.add(seq, model[seq])
         else:
             gone = sorted(model)[step % len(model)]
@@ -33,14 +34,33 @@ def test_follows_a_dictionary(steps, k):
 def test_its_memory_follows_what_lives_in_it():
     buffer = ExactBuffer(2)
     for seq in range(1000):
+        buffer = buffer.roomier() if buffer.full else buffer
         buffer.add(seq, np.zeros(2, np.float32))
     assert len(buffer._seqs) >= 1000
     for seq in range(995):
         buffer.remove(seq)
     for seq in range(1000, 2000):
+        buffer = buffer.roomier() if buffer.full else buffer
         buffer.add(seq, np.zeros(2, np.float32))
         buffer.remove(seq - 5)
     assert len(buffer._seqs) == 64
+
+
+def test_joining_makes_another_buffer_and_leaves_this_one_alone():
+    rows = np.eye(4, dtype=np.float32)
+    buffer = ExactBuffer(4)
+    for seq in range(3):
+        buffer.add(seq, rows[seq])
+    buffer.remove(1)
+    other = buffer.joined(np.array([7, 9]), rows[[1, 3]])
+    assert (buffer.live, other.live) == (2, 4)
+    assert sorted(buffer.search(rows[0], 9)[0].tolist()) == [0, 2]
+    for seq, row in [(0, 0), (2, 2), (7, 1), (9, 3)]:
+        assert other.search(rows[row], 1)[0].tolist() == [seq]
+    assert other.oldest()[0] == 0
+    assert other.remove(0)
+    assert other.oldest()[0] == 2
+    assert buffer.live == 2
 
 
 def test_near_duplicates_keep_their_digits():

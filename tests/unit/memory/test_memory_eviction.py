@@ -90,7 +90,12 @@ def test_what_is_past_its_time_on_arrival_is_not_kept(settings, space, sample, c
     with Memory.open(replace(settings, time_to_live=100), clock=clock) as memory:
         memory.learn("pool", space, sample(1, learned_at=1000.0)).result(30)
         receipt = memory.learn("pool", space, sample(2, learned_at=899.0)).result(30)
-        assert (receipt.existed, receipt.revision) == (False, 1)
+        assert (receipt.existed, receipt.expired, receipt.revision) == (False, True, 1)
+        known = sample(3, sample_id="sample-1", learned_at=899.0)
+        receipt = memory.learn("pool", space, known).result(30)
+        assert (receipt.existed, receipt.expired) == (False, True)
+        receipt = memory.learn("pool", space, sample(1, learned_at=1000.0)).result(30)
+        assert (receipt.existed, receipt.expired) == (True, False)
         assert [s.sample_id for s in memory.samples("pool")] == ["sample-1"]
 
 

@@ -19,7 +19,7 @@ def test_a_learned_sample_is_recalled_at_once(opened, space, sample):
     for number in range(50):
         wanted = sample(number)
         receipt = opened.learn("pool", space, wanted).result(30)
-        assert receipt == Receipt(wanted.sample_id, Durability.PROCESS, False, number + 1)
+        assert receipt == Receipt(wanted.sample_id, Durability.PROCESS, False, False, number + 1)
         recalled = opened.recall("pool", space, wanted.prompt, 1)
         assert recalled.squared_distances.tolist() == [0.0]
         np.testing.assert_array_equal(recalled.rows, wanted.pairs[None])
@@ -33,6 +33,14 @@ def test_a_new_pool_describes_itself(opened, space, learn):
     assert (pool.oldest_at, pool.newest_at) == (1001.0, 1002.0)
     assert opened.has("pool")
     assert not opened.has("other")
+
+
+def test_space_and_revision_wait_for_nobody(opened, space, learn):
+    learn(opened, range(3))
+    with opened._pools["pool"].lock.write():  # as the writer would hold it
+        assert opened.space("pool") == space
+        assert opened.revision("pool") == 3
+        assert opened.has("pool")
 
 
 def test_pools_are_listed_by_name_and_kept_apart(opened, space, sample, learn):
@@ -234,6 +242,8 @@ def test_a_cancelled_sample_that_still_waits_is_not_learned(opened, space, sampl
 def test_nothing_is_known_of_other_pools(opened, space):
     for ask in (
         lambda: opened.describe("none"),
+        lambda: opened.space("none"),
+        lambda: opened.revision("none"),
         lambda: opened.recall("none", space, np.zeros(8, np.float32), 1),
         lambda: opened.totals("none", space),
         lambda: opened.require_space("none", space),

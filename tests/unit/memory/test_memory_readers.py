@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from scoring.memory import Memory
+from scoring.memory.exact import ExactBuffer
 from scoring.memory.neighbours import NeighbourIndex
 from scoring.memory.segment import Segment
 
@@ -38,6 +39,32 @@ def test_a_read_comes_between_two_insertions_of_a_long_merge(
             future.result(30)
         until(lambda: len(inserted) == 30)
     assert seen == [1]
+
+
+def test_readers_are_not_held_off_while_buffers_are_copied(settings, learn, settle, monkeypatch):
+    """A graph is dissolved, and a full buffer replaced, beside the readers."""
+    copied, added = [], []
+    real_joined, real_add = ExactBuffer.joined, ExactBuffer.add
+
+    def joined(self, seqs, vectors):
+        copied.append((len(seqs), memory._pools["pool"].lock._writer))
+        return real_joined(self, seqs, vectors)
+
+    def add(self, seq, vector):
+        added.append(seq)
+        real_add(self, seq, vector)
+
+    with Memory.open(replace(settings, segment_samples=32)) as memory:
+        learn(memory, range(36))
+        settle(memory)
+        monkeypatch.setattr(ExactBuffer, "joined", joined)
+        monkeypatch.setattr(ExactBuffer, "add", add)
+        for number in range(36, 200):  # a commit for each, and so a chance to dissolve
+            learn(memory, [number])
+    assert (4, False) in copied  # dissolved at an eighth
+    assert (0, False) in copied  # made roomier
+    assert not any(held for _, held in copied)
+    assert added == list(range(36, 200))  # no survivor one by one
 
 
 def consistent_recall(memory, space, rng, prompts):

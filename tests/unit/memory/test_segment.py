@@ -36,6 +36,28 @@ def test_it_grows_beyond_its_first_room():
     assert found(segment, rows[1099], 1) == {1099}
 
 
+def test_it_grows_once_for_all_and_while_it_is_small():
+    """Copying a large graph would hold off every reader for as long."""
+    rooms = []
+    segment = Segment(DIMENSION, 40_000, HNSW)
+    for seq, row in enumerate(vectors(1100)):
+        if segment.crowded:
+            rooms.append(segment.count)
+            segment.grow()
+        segment.insert(seq, row, None)
+    assert rooms == [1024]
+    assert segment._graph.get_max_elements() == 40_000
+
+
+def test_a_graph_from_a_file_has_all_its_room(tmp_path):
+    segment = filled(vectors(20))
+    segment.save(tmp_path / "graph")
+    again = Segment.load(tmp_path / "graph", DIMENSION, 50_000, HNSW, segment.twins())
+    assert again._graph.get_max_elements() == 50_000
+    smaller = Segment.load(tmp_path / "graph", DIMENSION, 10, HNSW, segment.twins())
+    assert smaller.live == 20
+
+
 def test_the_dead_are_not_found_and_the_last_living_is():
     rows = vectors(40)
     segment = filled(rows, start=100)
@@ -118,10 +140,13 @@ def test_survivors_come_with_their_vectors():
     segment = filled(rows)
     for seq in (0, 5, 22):
         segment.remove(seq)
-    survivors = dict(segment.survivors())
-    assert sorted(survivors) == [seq for seq in range(23) if seq not in (0, 5, 22)]
-    for seq, vector in survivors.items():
-        np.testing.assert_array_equal(vector, rows[seq])
+    seqs, survivors = segment.survivors()
+    assert seqs.tolist() == [seq for seq in range(23) if seq not in (0, 5, 22)]
+    np.testing.assert_array_equal(survivors, rows[seqs])
+    for seq in seqs.tolist():
+        segment.remove(seq)
+    seqs, survivors = segment.survivors()
+    assert (seqs.shape, survivors.shape) == ((0,), (0, DIMENSION))
 
 
 def test_a_file_brings_back_the_living_their_twins_and_takes_more(tmp_path):

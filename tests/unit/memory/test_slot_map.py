@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoring.memory.slots import SlotMap
+from scoring.memory.slots import SlotMap, hashed
 
 CAPACITY = 7
 
@@ -16,7 +16,7 @@ def test_follows_a_dictionary(steps):
                 slots.remove(next_seq - CAPACITY)
                 del model[next_seq - CAPACITY]
             peeked = slots.peek()
-            model[next_seq] = (slots.add(next_seq, float(number)), float(number))
+            model[next_seq] = (slots.add(next_seq, float(number), str(next_seq)), float(number))
             assert model[next_seq][0] == peeked
             next_seq += 1
         elif model:
@@ -30,6 +30,28 @@ def test_follows_a_dictionary(steps):
             assert slots.slot(seq) == (model[seq][0] if seq in model else None)
         seqs = sorted(model)
         assert slots.slots(np.array(seqs, np.int64)).tolist() == [model[seq][0] for seq in seqs]
+        for seq in range(next_seq + 3):
+            assert slots.named(str(seq)) == (model[seq][0] if seq in model else None)
+        for seq in seqs:
+            differ = slots.differ(slots.slots(np.array(seqs, np.int64)), str(seq))
+            assert differ.tolist() == [other != seq for other in seqs]
         assert slots.learned_before(10) == [seq for seq in seqs if model[seq][1] < 10]
         times = [time for _, time in model.values()]
         assert slots.times() == ((min(times), max(times)) if times else None)
+
+
+def test_what_it_looks_at_grows_with_the_living_and_not_with_the_capacity():
+    slots = SlotMap(1000)
+    for seq in range(5):
+        slots.add(seq, float(seq), str(seq))
+    slots.remove(0)
+    slots._learned_at[5:] = 0.5  # which nobody may look at
+    slots._names[5:] = hashed("beyond")
+    assert slots.times() == (1.0, 4.0)
+    assert slots.named("3") == 3
+    assert slots.named("beyond") is None
+    assert slots.learned_before(3.0) == [1, 2]
+
+
+def test_any_text_may_be_looked_for():
+    assert SlotMap(4).named("\ud800") is None
