@@ -8,8 +8,7 @@ STUBS := clients/python/src
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 BASELINE := proto/baseline.binpb
 
-.PHONY: quickstart test check pytest lint types contract gen fresh docs wheels bench-estimator \
-	bench-memory clean
+.PHONY: quickstart test check pytest lint types contract gen fresh docs wheels clean
 
 quickstart: $(VENV)/runtime ## Installs, starts a server, ranks the examples, stops it
 	$(BIN)/python examples/quickstart.py

@@ -30,7 +30,7 @@ def main() -> None:
     print(f"requests {arguments.requests} in {seconds:.0f} s: {codes}")
     print(f"crashes {crashed}, wrong codes {len(outcome.wrong)}")
     for mutant, code in outcome.wrong[:10]:
-        print(f"  {mutant.method} {mutant.raw.hex()} -> {code.name}")
+        print(f"  {mutant.method} {[raw.hex() for raw in mutant.raws]} -> {code.name}")
 
 
 if __name__ == "__main__":

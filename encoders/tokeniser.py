@@ -18,6 +18,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 CHARACTERS_PER_TOKEN = 16
 """A text is first cut at this many characters for each token of `max_tokens`."""
 _BLANKS = " \t\n\r"
+_FIRST_IDEOGRAPH, _LAST_IDEOGRAPH = "\u4e00", "\u9fff"
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -88,6 +89,9 @@ class Tokeniser:
         if self._enough is None or len(text) <= self._enough:
             return text
         end = max(text.rfind(blank, 0, self._enough) for blank in _BLANKS)
+        if end <= 0:
+            # Each ideograph is a word of its own, so a text may be cut before any of them.
+            end = next((at for at in range(self._enough, 0, -1) if _is_ideograph(text[at])), 0)
         return text[:end] if end > 0 else text
 
     def _clean(self, text: str) -> str:
@@ -95,17 +99,23 @@ class Tokeniser:
         return whole.lower() if self._lowercase else whole
 
 
+def _is_ideograph(character: str) -> bool:
+    return _FIRST_IDEOGRAPH <= character <= _LAST_IDEOGRAPH
+
+
 def _to_tokens(encoding: Encoding) -> Tokens:
     return Tokens(np.array(encoding.ids, dtype=np.int64), bool(encoding.overflowing))
 
 
 def _splits_at_blanks(tokenizer: Tokenizer) -> bool:
-    """Whether no token reaches over a blank and none depends on what follows it.
+    """Whether no token reaches over a blank or an ideograph, whatever follows it.
 
     True of BERT's own normaliser and splitter; of others it is not known.
     """
-    bert = isinstance(tokenizer.normalizer, BertNormalizer) and isinstance(
-        tokenizer.pre_tokenizer, BertPreTokenizer
+    bert = (
+        isinstance(tokenizer.normalizer, BertNormalizer)
+        and tokenizer.normalizer.handle_chinese_chars
+        and isinstance(tokenizer.pre_tokenizer, BertPreTokenizer)
     )
     added = tokenizer.get_added_tokens_decoder().values()
     return bert and not any(set(_BLANKS) & set(token.content) for token in added)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -54,9 +54,16 @@ class EncodedTexts:
 
 @dataclass(slots=True, eq=False)
 class _Ticket:
-    """One request's texts on their way through the batches."""
+    """One request's texts on their way through the batches.
+
+    Attributes:
+        vectors: Shape (n, d), filled row by row.
+        pending: Rows that are in no batch yet, with their tokens.
+        remaining: Rows that have no vector yet.
+    """
 
     vectors: NDArray[np.float32]
+    pending: deque[tuple[int, Tokens]]
     remaining: int
     future: asyncio.Future[None]
     queued_at: float = field(default_factory=time.perf_counter)
@@ -76,9 +83,9 @@ class _Unit:
 class EncodeBatcher:
     """Forms batches of texts under a token budget; whatever waits while one runs is the next.
 
-    A text is the unit, so a long request does not hold up a short one for longer than one
-    batch, and none is too large. A caller that is cancelled is dropped when the batch is formed.
-    A batch that fails, fails its own callers only.
+    Requests that wait take turns, a text each, so a long one does not hold up the others: it takes
+    more turns. A caller that is cancelled is dropped when the batch is formed. A batch that fails,
+    fails its own callers only.
 
     Args:
         encoder: Turns texts into vectors.
@@ -88,11 +95,22 @@ class EncodeBatcher:
     def __init__(self, encoder: TokenEncoder, *, batch_tokens: int) -> None:
         self._encoder = encoder
         self._batch_tokens = batch_tokens
-        self._waiting: deque[_Unit] = deque()
+        self._waiting: deque[_Ticket] = deque()
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._work = asyncio.Event()
         self._encode_thread = ThreadPoolExecutor(1, thread_name_prefix="encode")
         self._tokenise_thread = ThreadPoolExecutor(1, thread_name_prefix="tokenise")
         self.dropped = 0
+
+    @property
+    def stuck(self) -> bool:
+        """A batch was begun and has not come back."""
+        return not self._idle.is_set()
+
+    async def idle(self) -> None:
+        """Waits until no batch is running."""
+        await self._idle.wait()
 
     async def run(self) -> None:
         """Encodes batches until cancelled. Its end for another reason is a fault of the server."""
@@ -105,11 +123,16 @@ class EncodeBatcher:
                 else:
                     self._work.clear()
         finally:
-            self._encode_thread.shutdown(wait=True)
-            self._tokenise_thread.shutdown(wait=True)
+            self._fail(self._waiting)
+            # Not waited for: a batch that hangs must not hang the end of the process.
+            self._encode_thread.shutdown(wait=False, cancel_futures=True)
+            self._tokenise_thread.shutdown(wait=False, cancel_futures=True)
 
     async def encode(self, texts: Sequence[str]) -> EncodedTexts:
         """Encodes the texts of one request.
+
+        Args:
+            texts: n texts; no reference to them is kept while they wait for a batch.
 
         Raises:
             EncodingFailedError: The encoder failed on a batch that held one of them.
@@ -117,13 +140,15 @@ class EncodeBatcher:
         loop = asyncio.get_running_loop()
         began = time.perf_counter()
         tokens = await loop.run_in_executor(self._tokenise_thread, self._encoder.tokenise, texts)
+        del texts  # they may be large, and the wait for a batch long
         ticket = _Ticket(
             np.empty((len(tokens), self._encoder.dimension), np.float32),
+            deque(enumerate(tokens)),
             len(tokens),
             loop.create_future(),
         )
         if tokens:
-            self._waiting.extend(_Unit(ticket, row, each) for row, each in enumerate(tokens))
+            self._waiting.append(ticket)
             self._work.set()
             await ticket.future
         return EncodedTexts(
@@ -138,15 +163,18 @@ class EncodeBatcher:
         batch: list[_Unit] = []
         room = self._batch_tokens
         while self._waiting:
-            unit = self._waiting[0]
-            if unit.ticket.future.done():
-                self.dropped += 1
-            elif batch and len(unit.tokens.ids) > room:
+            ticket = self._waiting[0]
+            if ticket.future.done() or not ticket.pending:
+                self.dropped += ticket.future.cancelled()
+                self._waiting.popleft()
+                continue
+            row, tokens = ticket.pending[0]
+            if batch and len(tokens.ids) > room:
                 break
-            else:
-                batch.append(unit)
-                room -= len(unit.tokens.ids)
-            self._waiting.popleft()
+            batch.append(_Unit(ticket, row, tokens))
+            room -= len(tokens.ids)
+            ticket.pending.popleft()
+            self._waiting.rotate(-1)
         return batch
 
     async def _encode_batch(self, batch: list[_Unit]) -> None:
@@ -155,15 +183,17 @@ class EncodeBatcher:
         for unit in batch:
             unit.ticket.started_at = unit.ticket.started_at or began
         tokens = [unit.tokens for unit in batch]
+        self._idle.clear()
         try:
             vectors = await loop.run_in_executor(
                 self._encode_thread, self._encoder.encode_tokens, tokens
             )
-        except Exception as error:  # noqa: BLE001  whatever it is, the next batch may fare better
-            _log.error("encode_failed", texts=len(batch), error=place_of(error))
-            self._fail(batch)
-        else:
+            self._idle.set()
             self._deliver(batch, vectors)
+        except Exception as error:  # noqa: BLE001  whatever it is, the next batch may fare better
+            self._idle.set()
+            _log.error("encode_failed", texts=len(batch), error=place_of(error))
+            self._fail(unit.ticket for unit in batch)
 
     def _deliver(self, batch: list[_Unit], vectors: NDArray[np.float32]) -> None:
         ended = time.perf_counter()
@@ -175,9 +205,9 @@ class EncodeBatcher:
                 ticket.finished_at = ended
                 ticket.future.set_result(None)
 
-    def _fail(self, batch: list[_Unit]) -> None:
-        for unit in batch:
-            if not unit.ticket.future.done():
-                unit.ticket.future.set_exception(
+    def _fail(self, tickets: Iterable[_Ticket]) -> None:
+        for ticket in tickets:
+            if not ticket.future.done():
+                ticket.future.set_exception(
                     EncodingFailedError("The encoder failed on the texts of this request.")
                 )

@@ -13,6 +13,8 @@ from scoring.evidence import Neighbourhood, Totals
 from scoring.memory import EmbeddingSpace, Memory
 from server.requests import EstimatorKind, Fallback, ScoreRequest
 
+_RECALLING = (EstimatorKind.GLOBAL, EstimatorKind.LOCAL)
+
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
@@ -57,12 +59,12 @@ def estimate_request(memory: Memory, request: ScoreRequest, embedded: Embedded) 
     kind, fallback = _resolve(request.estimator, answers)
     evidence, revision = _recall(memory, request, embedded, kind)
     recalled = time.perf_counter()
-    if evidence is None and kind in (EstimatorKind.GLOBAL, EstimatorKind.LOCAL):
-        fallback = Fallback(kind, "POOL_EMPTY", "The pool holds no sample to rest on yet.")
-        kind = EstimatorKind.SINGLE
     estimate = _estimate(answers, evidence)
+    if kind in _RECALLING and request.neighbours > 1 and not _rests_on_recalled(estimate):
+        fallback = _nothing_to_rest_on(kind, evidence)
+        kind = EstimatorKind.SINGLE
     if np.isnan(estimate.noise_variance).all():
-        fallback = _too_few_voters(kind)
+        fallback = _too_few_voters(fallback.wanted if fallback else kind)
     return Estimated(
         answers=answers,
         estimate=estimate,
@@ -75,10 +77,10 @@ def estimate_request(memory: Memory, request: ScoreRequest, embedded: Embedded) 
 
 
 def _resolve(wanted: EstimatorKind, answers: Answers) -> tuple[EstimatorKind, Fallback | None]:
-    several = bool((answers.samples_per_voter > 1).any())
+    several = answers.samples_per_voter > 1
     if wanted is EstimatorKind.AUTO:
-        return (EstimatorKind.SAMPLES if several else EstimatorKind.LOCAL), None
-    if wanted is EstimatorKind.SAMPLES and not several:
+        return (EstimatorKind.SAMPLES if several.all() else EstimatorKind.LOCAL), None
+    if wanted is EstimatorKind.SAMPLES and not several.any():
         message = "No voter gave more than one answer, so each stands for itself."
         return EstimatorKind.SINGLE, Fallback(wanted, "ONE_ANSWER_PER_VOTER", message)
     return wanted, None
@@ -87,18 +89,15 @@ def _resolve(wanted: EstimatorKind, answers: Answers) -> tuple[EstimatorKind, Fa
 def _recall(
     memory: Memory, request: ScoreRequest, embedded: Embedded, kind: EstimatorKind
 ) -> tuple[Neighbourhood | Totals | None, int]:
-    """Returns the evidence, None where the pool has none, and the pool's revision."""
+    """Returns the evidence, None where there is none to recall, and the pool's revision."""
+    pool, space, own = request.pool, embedded.space, request.sample_id
     try:
-        revision = memory.describe(request.pool).revision
+        revision = memory.revision(pool)
         if kind is EstimatorKind.GLOBAL:
-            totals = memory.totals(request.pool, embedded.space)
-            return (totals if totals.samples else None), revision
+            return memory.totals(pool, space, without=own), revision
         if kind is EstimatorKind.LOCAL:
-            neighbours = memory.recall(
-                request.pool, embedded.space, embedded.prompt, request.neighbours - 1
-            )
-            enough = len(neighbours.rows) or request.neighbours == 1
-            return (neighbours if enough else None), revision
+            others = request.neighbours - 1
+            return memory.recall(pool, space, embedded.prompt, others, without=own), revision
     except PoolNotFoundError:
         return None, 0
     return None, revision
@@ -112,9 +111,20 @@ def _estimate(answers: Answers, evidence: Neighbourhood | Totals | None) -> Esti
     return estimate_alone(answers)
 
 
-def _too_few_voters(kind: EstimatorKind) -> Fallback:
+def _rests_on_recalled(estimate: Estimate) -> bool:
+    """Whether a voter has more samples than the current one, which counts from two voters on."""
+    return int(estimate.samples_used.max()) > (len(estimate.voters) > 1)
+
+
+def _nothing_to_rest_on(wanted: EstimatorKind, evidence: Neighbourhood | Totals | None) -> Fallback:
+    if evidence is None or not evidence.voters:
+        return Fallback(wanted, "POOL_EMPTY", "The pool holds no sample to rest on yet.")
+    message = "No sample recalled has two voters of which one is of this request."
+    return Fallback(wanted, "NO_COMMON_VOTERS", message)
+
+
+def _too_few_voters(wanted: EstimatorKind) -> Fallback:
     message = (
-        "Agreement can't tell fewer than three voters apart; answers were ordered by their "
-        "distance to the others."
+        "Agreement can't tell fewer than three voters apart; they are in the order of the request."
     )
-    return Fallback(kind, "TOO_FEW_VOTERS", message)
+    return Fallback(wanted, "TOO_FEW_VOTERS", message)

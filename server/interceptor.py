@@ -132,8 +132,8 @@ class _Call:
         try:
             _require_time(context)
             yield
-        except asyncio.CancelledError:
-            self._log("CANCELLED")
+        except (asyncio.CancelledError, GeneratorExit):
+            self._log("DEADLINE_EXCEEDED" if _is_over(context) else "CANCELLED")
             raise
         except Exception as error:  # noqa: BLE001  whatever it is, it leaves as a status
             await self._abort(error, context)
@@ -167,15 +167,20 @@ async def _closing(replies: AsyncGenerator[Any, None]) -> AsyncIterator[Any]:
             yield reply
 
 
-def _require_time(context: Context) -> None:
+def _is_over(context: Context) -> bool:
     remaining = context.time_remaining()
-    if remaining is not None and remaining <= 0:
+    return remaining is not None and remaining <= 0
+
+
+def _require_time(context: Context) -> None:
+    if _is_over(context):
         raise DeadlineError("The deadline had passed when the request arrived; allow more time.")
 
 
 def _request_id(details: grpc.HandlerCallDetails) -> str:
     """Returns the caller's request id, or a new one where it sent none that can be logged."""
     for key, value in details.invocation_metadata or ():
-        if key == _REQUEST_ID and isinstance(value, str) and value.isprintable():
-            return value[:_REQUEST_ID_LENGTH]
+        readable = isinstance(value, str) and value.isascii() and value.isprintable()
+        if key == _REQUEST_ID and readable and value:
+            return str(value[:_REQUEST_ID_LENGTH])
     return uuid.uuid4().hex

@@ -1,173 +1,110 @@
 """The life of the process: load, warm up, serve, drain, and die loudly where a part fails."""
 
 import asyncio
+import gc
+import os
 import signal
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import grpc.aio
 import structlog
-from grpc_reflection.v1alpha import reflection
 
-from encoders import Provider, SentenceEncoder, cpu_limit, embedded_encoder
-from pointsman.v1 import admin_service_pb2_grpc, routing_service_pb2_grpc, scoring_service_pb2_grpc
-from scoring.kernels import warm_up
-from scoring.memory import Durability, Memory, MemorySettings
-from server.admission import Admission
-from server.batcher import EncodeBatcher
-from server.health import ADMIN, ROUTING, SCORING, Health
-from server.interceptor import BoundaryInterceptor
-from server.listen import bind, grant
-from server.pipeline import EncoderIdentity, ScoringPipeline
-from server.pools import Pools
-from server.services.admin import AdminServicer
-from server.services.routing import RoutingServicer
-from server.services.scoring import ScoringServicer
-from server.settings import EncoderSettings, Settings
+from server.engine import Engine, open_engine
+from server.errors import ServerError, StartError
+from server.health import Health
+from server.listen import bind
+from server.logs import place_of
+from server.settings import Settings
+from server.wire import make_server
 
 _log = structlog.get_logger(__name__)
 
-
-@dataclass(frozen=True, slots=True)
-class _Engine:
-    """Everything behind the wire."""
-
-    batcher: EncodeBatcher
-    memory: Memory
-    admission: Admission
-    pipeline: ScoringPipeline
-
-
-class _PartFailedError(Exception):
-    """A part that must live as long as the process has ended."""
+_FAILED_EXIT = 1
+_LAST_REPLIES_SECONDS = 0.5
 
 
 async def serve(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT, then drains.
 
     Raises:
-        StartError, SettingsError, EncodersError, MemoryStorageError: It can't start; the message
-            names what to change.
-        ExceptionGroup: A part died while serving.
+        StartError, MemoryStorageError: It can't start; the message names what to change.
+        ExceptionGroup: A part died while serving; the log says which, and where.
     """
     began = time.perf_counter()
-    stop = _stop_on_signals()
+    stop, draining = _stop_on_signals(), asyncio.Event()
     health = Health()
     await health.starting()
-    async with _engine(settings) as engine:
-        server = _wire(settings, engine, health)
-        addresses = bind(server, settings)
-        async with asyncio.TaskGroup() as parts:
-            batching = parts.create_task(engine.batcher.run())
-            watching = parts.create_task(_watch(engine.memory))
-            await engine.pipeline.warm_up()
+    async with open_engine(settings) as engine, asyncio.TaskGroup() as parts:
+        batching = parts.create_task(_part("batcher", engine.batcher.run))
+        watching = parts.create_task(_part("memory", partial(_watch, engine)))
+        server = None
+        try:
+            await _warm_up(engine)
+            server = make_server(settings, engine, health, draining)
+            addresses = bind(server, settings)
             await server.start()
-            grant(settings)
             await health.serving()
             seconds = round(time.perf_counter() - began, 3)
             _log.info("serving", addresses=addresses, seconds=seconds)
-            try:
-                await stop.wait()
-            finally:
-                await _drain(server, health, engine, settings)
-                batching.cancel()
-                watching.cancel()
-    _log.info("stopped")
+            await stop.wait()
+        finally:
+            if server is not None:
+                # A part that died answers nobody any more, so nobody is waited for.
+                grace = settings.shutdown_grace if stop.is_set() else 0.0
+                await _announce(health, settings.shutdown_wait if grace else 0.0)
+                draining.set()
+                await _drain(server, engine, grace)
+            batching.cancel()
+            watching.cancel()
+    _log.info("stopped", refused=engine.admission.refused, dropped=engine.batcher.dropped)
+    if engine.batcher.stuck:
+        # Python would wait for its thread for ever.
+        _log.error("encoder_stuck")
+        os._exit(_FAILED_EXIT)
 
 
-def load_encoder(settings: EncoderSettings) -> SentenceEncoder:
-    """Loads the encoder that the settings name.
-
-    Raises:
-        EncodersError: It can't be loaded; the message says why.
-    """
-    directory = settings.directory or embedded_encoder(settings.cache.expanduser())
-    return SentenceEncoder.load(
-        Path(directory).expanduser(),
-        provider=Provider(settings.provider),
-        threads=settings.threads or cpu_limit(),
-        max_tokens=settings.max_tokens,
-    )
-
-
-@asynccontextmanager
-async def _engine(settings: Settings) -> AsyncIterator[_Engine]:
-    encoder = await asyncio.to_thread(load_encoder, settings.encoder)
-    _log.info("encoder", revision=encoder.revision, provider=encoder.provider)
-    memory = await asyncio.to_thread(Memory.open, _memory_settings(settings))
+async def _part(name: str, life: Callable[[], Awaitable[None]]) -> None:
     try:
-        _log.info("memory", pools=len(memory.descriptions()))
-        await asyncio.to_thread(warm_up)
-        batcher = EncodeBatcher(encoder, batch_tokens=settings.encoder.batch_tokens)
-        admission = Admission(settings.limits.in_flight)
-        pipeline = ScoringPipeline(
-            batcher,
-            EncoderIdentity(encoder.revision, encoder.dimension, encoder.max_tokens),
-            memory,
-            admission,
-            create_pools=settings.memory.create_pools,
-        )
-        yield _Engine(batcher, memory, admission, pipeline)
-        pipeline.close()
-    finally:
-        await asyncio.to_thread(memory.close)
+        await life()
+    except Exception as error:
+        _log.critical("part_died", part=name, error=place_of(error))
+        raise
 
 
-def _memory_settings(settings: Settings) -> MemorySettings:
-    return MemorySettings(
-        directory=settings.state.expanduser(),
-        capacity=settings.memory.capacity,
-        time_to_live=settings.memory.time_to_live,
-        max_pools=settings.memory.max_pools,
-        max_voters=settings.memory.max_voters,
-        durability=Durability[settings.memory.durability.upper()],
-        queue=settings.memory.queue,
-    )
-
-
-def _wire(settings: Settings, engine: _Engine, health: Health) -> grpc.aio.Server:
-    server = grpc.aio.server(
-        interceptors=[BoundaryInterceptor(log_requests=settings.log.requests)],
-        options=[
-            ("grpc.max_receive_message_length", settings.limits.message_bytes),
-            ("grpc.max_send_message_length", settings.limits.message_bytes),
-            # A port that another server has must be refused, not shared.
-            ("grpc.so_reuseport", 0),
-        ],
-    )
-    scoring_service_pb2_grpc.add_ScoringServiceServicer_to_server(
-        ScoringServicer(engine.pipeline, settings), server
-    )
-    routing_service_pb2_grpc.add_RoutingServiceServicer_to_server(RoutingServicer(), server)
-    admin_service_pb2_grpc.add_AdminServiceServicer_to_server(
-        AdminServicer(Pools(engine.memory, create_pools=settings.memory.create_pools), settings),
-        server,
-    )
-    health.add_to(server)
-    if settings.reflection:
-        names = (SCORING, ROUTING, ADMIN, "grpc.health.v1.Health", reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, server)
-    return server
-
-
-async def _watch(memory: Memory) -> None:
+async def _watch(engine: Engine) -> None:
     """Ends with the memory's writer, for a server that can't learn must not stay."""
     # Shielded: the end of this watch must not cancel the writer's own future.
-    await asyncio.shield(asyncio.wrap_future(memory.failure))
-    raise _PartFailedError("The memory's writer has ended.")
+    await asyncio.shield(asyncio.wrap_future(engine.memory.failure))
 
 
-async def _drain(
-    server: grpc.aio.Server, health: Health, engine: _Engine, settings: Settings
-) -> None:
-    _log.info("draining", in_flight=engine.admission.in_flight)
+async def _warm_up(engine: Engine) -> None:
+    try:
+        await engine.pipeline.warm_up()
+    except ServerError as error:
+        raise StartError(f"The first request, to warm up, failed: {error}") from None
+    # What is there now stays: a full collection of it would hold up every call for 0.1 s.
+    gc.collect()
+    gc.freeze()
+
+
+async def _announce(health: Health, wait: float) -> None:
     await health.stopping()
-    await asyncio.sleep(settings.shutdown_wait)
+    await asyncio.sleep(wait)
+
+
+async def _drain(server: grpc.aio.Server, engine: Engine, grace: float) -> None:
+    """Waits for what is in work, not for every open call: a health watch never ends."""
+    _log.info("draining", in_flight=engine.admission.in_flight)
     engine.admission.close()
-    await server.stop(settings.shutdown_grace)
+    try:
+        async with asyncio.timeout(grace):
+            await engine.admission.idle()
+            await engine.batcher.idle()
+    except TimeoutError:
+        _log.warning("grace_over", in_flight=engine.admission.in_flight)
+    await server.stop(min(grace, _LAST_REPLIES_SECONDS))
 
 
 def _stop_on_signals() -> asyncio.Event:

@@ -9,6 +9,7 @@ import grpc.aio
 from server.errors import StartError
 from server.settings import Settings
 
+DEFAULT_ADDRESS = "127.0.0.1:50051"
 _ANSWERS_WITHIN_SECONDS = 1.0
 
 
@@ -22,17 +23,13 @@ def bind(server: grpc.aio.Server, settings: Settings) -> list[str]:
         StartError: An address is taken or can't be had; the message names the setting.
     """
     addresses = []
-    if settings.listen:
-        addresses.append(_bind_tcp(server, settings.listen))
+    tcp = settings.listen or ("" if settings.socket else DEFAULT_ADDRESS)
+    if tcp:
+        addresses.append(_bind_tcp(server, tcp))
     if settings.socket is not None:
-        addresses.append(_bind_unix(server, settings.socket.expanduser().absolute()))
+        path = settings.socket.expanduser().absolute()
+        addresses.append(_bind_unix(server, path, int(settings.socket_mode, 8)))
     return addresses
-
-
-def grant(settings: Settings) -> None:
-    """Gives the Unix socket its permissions, once the server has started."""
-    if settings.socket is not None:
-        settings.socket.expanduser().chmod(int(settings.socket_mode, 8))
 
 
 def _bind_tcp(server: grpc.aio.Server, address: str) -> str:
@@ -45,13 +42,17 @@ def _bind_tcp(server: grpc.aio.Server, address: str) -> str:
     return f"{address.rpartition(':')[0]}:{port}"
 
 
-def _bind_unix(server: grpc.aio.Server, path: Path) -> str:
-    _remove_stale(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _bind_unix(server: grpc.aio.Server, path: Path, mode: int) -> str:
     try:
+        _remove_stale(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
         server.add_insecure_port(f"unix:{path}")
+        # The socket is there from now on, and the server answers on it only once it has started.
+        path.chmod(mode)
     except RuntimeError:
         raise StartError(f"Can't listen on {path} (socket): it can't be created there.") from None
+    except OSError as error:
+        raise StartError(f"Can't listen on {path} (socket): {error.strerror}.") from None
     return f"unix:{path}"
 
 

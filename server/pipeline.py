@@ -19,7 +19,6 @@ from scoring.errors import (
 )
 from scoring.estimator import rank_generations
 from scoring.memory import EmbeddingSpace, Memory, NewSample
-from server.admission import Admission
 from server.batcher import EncodedTexts
 from server.estimation import Embedded, Estimated, estimate_request
 from server.requests import (
@@ -77,7 +76,6 @@ class ScoringPipeline:
         encoder: Turns texts into vectors, in batches.
         identity: Of that encoder.
         memory: The pools.
-        admission: Refuses what is too much, before any work.
         create_pools: Whether an unknown pool is created by its first sample.
     """
 
@@ -86,34 +84,30 @@ class ScoringPipeline:
         encoder: TextEncoder,
         identity: EncoderIdentity,
         memory: Memory,
-        admission: Admission,
         *,
         create_pools: bool,
     ) -> None:
         self._encoder = encoder
         self._identity = identity
         self._memory = memory
-        self._admission = admission
         self._create_pools = create_pools
         self._estimate_thread = ThreadPoolExecutor(1, thread_name_prefix="estimate")
 
     def close(self) -> None:
         """Ends the estimate thread."""
-        self._estimate_thread.shutdown(wait=True)
+        self._estimate_thread.shutdown(wait=False, cancel_futures=True)
 
     async def score(self, request: ScoreRequest) -> ScoreReply:
         """Ranks the answers of one request, and learns them where it asks to.
 
         Raises:
-            OverloadedError: Too much is in flight.
             PoolNotFoundError: The pool is unknown and may not be created.
             SpaceMismatchError: The pool lives in another embedding space.
             InvalidArrayError: The vectors can't be measured.
             EncodingFailedError: The encoder failed.
         """
-        with self._admission:
-            self._require_pool(request.pool, self._space(request))
-            return await self._run(request)
+        self._require_pool(request.pool, self._space(request))
+        return await self._run(request)
 
     async def warm_up(self) -> None:
         """Sends one request through every stage, so that the first caller finds all warm."""
@@ -139,7 +133,7 @@ class ScoringPipeline:
             return EmbeddingSpace(f"vectors/{request.content.space}", len(request.content.prompt))
         joined = request.embedding is EmbeddingKind.PROMPT_AND_GENERATION
         if request.embedding is EmbeddingKind.POOL and self._memory.has(request.pool):
-            joined = self._memory.describe(request.pool).space.id.endswith(_JOINED)
+            joined = self._memory.space(request.pool).id.endswith(_JOINED)
         return EmbeddingSpace(
             f"encoder/{self._identity.revision}{_JOINED if joined else _ALONE}",
             self._identity.dimension,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import islice
@@ -10,7 +10,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.errors import MemoryBusyError, PoolNotFoundError
+from scoring.errors import MemoryBusyError
 from scoring.estimator import noise_of_totals
 from scoring.memory import (
     Durability,
@@ -23,7 +23,6 @@ from scoring.memory import (
 )
 
 _CHUNK = 256
-_WRITES_IN_FLIGHT = 1024
 _BUSY_WAIT_SECONDS = 0.01
 
 
@@ -41,13 +40,24 @@ class PoolReport:
     noise_variance: NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Imported:
-    """What became of an import."""
+    """What became of an import, counted as it goes."""
 
-    imported: int
-    skipped: int
-    durability: Durability | None
+    imported: int = 0
+    skipped: int = 0
+    expired: int = 0
+    durability: Durability | None = None
+
+    def count(self, receipt: Receipt) -> None:
+        """Counts one sample."""
+        if receipt.expired:
+            self.expired += 1
+        elif receipt.existed:
+            self.skipped += 1
+        else:
+            self.imported += 1
+            self.durability = receipt.durability
 
 
 class Pools:
@@ -55,17 +65,18 @@ class Pools:
 
     Args:
         memory: The pools.
-        create_pools: Whether an import may create a pool.
+        writes_in_flight: Samples of imports that wait for the writer at a time; the rest of its
+            queue is for live traffic.
     """
 
-    def __init__(self, memory: Memory, *, create_pools: bool) -> None:
+    def __init__(self, memory: Memory, *, writes_in_flight: int) -> None:
         self._memory = memory
-        self._create_pools = create_pools
+        self._writes_in_flight = writes_in_flight
+        self._importing = asyncio.Lock()
 
     def reports(self) -> list[PoolReport]:
         """Every pool, by name."""
-        descriptions = sorted(self._memory.descriptions(), key=lambda each: each.name)
-        return [self._report(each) for each in descriptions]
+        return [self._report(each) for each in self._memory.descriptions()]
 
     def report(self, pool: str) -> PoolReport:
         """One pool.
@@ -89,7 +100,7 @@ class Pools:
         Raises:
             PoolNotFoundError: There is none of this name.
         """
-        return self._memory.describe(pool).space
+        return self._memory.space(pool)
 
     async def samples(self, pool: str) -> AsyncIterator[StoredSample]:
         """Every sample of a pool, oldest first, as it was when the export began."""
@@ -101,28 +112,26 @@ class Pools:
     async def import_samples(
         self, pool: str, space: EmbeddingSpace, samples: AsyncIterator[NewSample]
     ) -> Imported:
-        """Adds samples, waiting where the writer is behind.
+        """Adds samples, one import after the other. The first sample creates an unknown pool.
 
         Raises:
-            PoolNotFoundError: The pool is unknown and may not be created.
             SpaceMismatchError: The pool lives in another embedding space.
+            TooManyPoolsError: It would be one pool too many.
+            TooManyVotersError: A sample has more voters than the pool may know.
+            MemoryStorageError: The log can't be written.
         """
         if self._memory.has(pool):
             self._memory.require_space(pool, space)
-        elif not self._create_pools:
-            raise PoolNotFoundError(
-                f"No pool is named {pool!r} and this server creates none (memory.create_pools); "
-                "name a pool that exists.",
-                field="header.pool",
-            )
+        imported = Imported()
         writing: deque[Future[Receipt]] = deque()
-        receipts: list[Receipt] = []
-        async for sample in samples:
-            writing.append(await self._learn(pool, space, sample))
-            if len(writing) >= _WRITES_IN_FLIGHT:
-                receipts.append(await asyncio.shield(asyncio.wrap_future(writing.popleft())))
-        receipts += [await asyncio.shield(asyncio.wrap_future(each)) for each in writing]
-        return _imported(receipts)
+        async with self._importing:
+            async for sample in samples:
+                writing.append(await self._learn(pool, space, sample))
+                if len(writing) >= self._writes_in_flight:
+                    imported.count(await _receipt(writing.popleft()))
+            while writing:
+                imported.count(await _receipt(writing.popleft()))
+        return imported
 
     async def _learn(self, pool: str, space: EmbeddingSpace, sample: NewSample) -> Future[Receipt]:
         while True:
@@ -136,7 +145,6 @@ class Pools:
         return PoolReport(description, totals.voter_samples, noise_of_totals(totals))
 
 
-def _imported(receipts: Sequence[Receipt]) -> Imported:
-    skipped = sum(each.existed for each in receipts)
-    durability = receipts[-1].durability if receipts else None
-    return Imported(len(receipts) - skipped, skipped, durability)
+async def _receipt(writing: Future[Receipt]) -> Receipt:
+    # Shielded: a caller that is cancelled must not cancel the writer's future.
+    return await asyncio.shield(asyncio.wrap_future(writing))

@@ -61,19 +61,26 @@ class EncoderSettings(_Section):
     batch_tokens: Count = 2048
     """Most tokens of one batch. A larger batch keeps others waiting for longer."""
 
+    @field_validator("directory")
+    @classmethod
+    def _directory_is_there(cls, directory: Path | None) -> Path | None:
+        if directory is not None and not directory.expanduser().is_dir():
+            raise ValueError(f"{directory} is not a directory; name one that holds an encoder")
+        return directory
+
 
 class MemorySettings(_Section):
     """What is remembered of scored prompts. Never the text of a prompt or an answer."""
 
     capacity: Count = 100_000
     """Most samples of one pool; the oldest go first."""
-    time_to_live: Seconds | None = None
+    time_to_live: Annotated[Seconds, Field(gt=0)] | None = None
     """Seconds after which a sample is forgotten; never if absent."""
     durability: Literal["process", "device"] = "process"
     """What a durable sample survives: a crash of the process, or of the machine (slower)."""
     create_pools: bool = True
-    """Whether the first sample for an unknown pool creates it; else the pool must exist."""
-    max_pools: int = Field(default=64, ge=1, le=100_000)
+    """Whether the first sample scored for an unknown pool creates it; else only an import does."""
+    max_pools: int = Field(default=64, ge=1, le=10_000)
     """Most pools."""
     max_voters: int = Field(default=64, ge=1, le=256)
     """Most voters of one pool."""
@@ -116,10 +123,12 @@ class Settings(BaseSettings):
         use_attribute_docstrings=True,
         env_prefix="POINTSMAN_",
         env_nested_delimiter="__",
+        env_ignore_empty=True,
     )
 
-    listen: str = "127.0.0.1:50051"
-    """TCP address, `host:port`; none if empty. Port 0 takes a free one and logs it."""
+    listen: str | None = None
+    """TCP address, `host:port`; port 0 takes a free one and logs it. If absent, 127.0.0.1:50051
+    where no socket is set, and no TCP where one is."""
     socket: Path | None = None
     """Path of a Unix socket; none if absent. At most 107 bytes."""
     socket_mode: str = Field(default="0660", pattern=r"^0?[0-7]{3}$")
@@ -138,6 +147,11 @@ class Settings(BaseSettings):
     limits: LimitSettings = LimitSettings()
     estimator: EstimatorSettings = EstimatorSettings()
 
+    @field_validator("socket_mode", mode="before")
+    @classmethod
+    def _octal_as_yaml_reads_it(cls, mode: object) -> object:
+        return f"{mode:04o}" if isinstance(mode, int) else mode
+
     @field_validator("socket")
     @classmethod
     def _socket_path_fits(cls, path: Path | None) -> Path | None:
@@ -153,9 +167,11 @@ class Settings(BaseSettings):
 
     @field_validator("listen")
     @classmethod
-    def _listen_has_a_port(cls, address: str) -> str:
+    def _listen_has_a_port(cls, address: str | None) -> str | None:
+        if address is None:
+            return None
         host, colon, port = address.rpartition(":")
-        if address and not (host and colon and port.isdigit() and int(port) < 65_536):
+        if not (host and colon and port.isascii() and port.isdigit() and int(port) < 65_536):
             raise ValueError("is not host:port, as in 127.0.0.1:50051 or [::]:50051")
         return address
 
@@ -192,8 +208,11 @@ def load_settings(file: Path | None, flags: Mapping[str, Any]) -> Settings:
         raise SettingsError(_sentence(error)) from None
     except PydanticSettingsError as error:
         raise SettingsError(f"{error}.") from None
-    if not settings.listen and settings.socket is None:
-        raise SettingsError("Neither listen nor socket is set; set one, or nobody can call.")
+    if settings.estimator.neighbours > settings.limits.neighbours:
+        raise SettingsError(
+            f"estimator.neighbours is {settings.estimator.neighbours}, more than "
+            f"limits.neighbours, {settings.limits.neighbours}; lower it, or raise the limit."
+        )
     return settings
 
 

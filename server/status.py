@@ -18,7 +18,7 @@ DOMAIN = "pointsman"
 
 PointsmanError = server.ServerError | scoring.ScoringError | encoders.EncodersError
 
-STATUS: dict[type[Exception], grpc.StatusCode] = {
+STATUS: dict[type[PointsmanError], grpc.StatusCode] = {
     server.InvalidRequestError: grpc.StatusCode.INVALID_ARGUMENT,
     server.MalformedMessageError: grpc.StatusCode.INVALID_ARGUMENT,
     server.OverloadedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -41,16 +41,30 @@ STATUS: dict[type[Exception], grpc.StatusCode] = {
 }
 """Every leaf of the three error trees, and the code that its caller sees."""
 
+START_ONLY: frozenset[type[PointsmanError]] = frozenset(
+    {
+        server.SettingsError,
+        server.StartError,
+        encoders.EncoderNotFoundError,
+        encoders.EncoderInvalidError,
+        encoders.ProviderUnavailableError,
+    }
+)
+"""Errors that keep the server from starting, and that no caller sees."""
+
 _INTERNAL_MESSAGE = (
     "The server failed on this request; its log has the cause under the same request id."
 )
 _BUSY_RETRY_SECONDS = 0.1
+# gRPC refuses a status of more than 16 kB, and the caller would see that instead.
+_MOST_VIOLATIONS = 16
+_MOST_CHARACTERS = 1024
 
 
 def violations_of(error: Exception) -> tuple[server.Violation, ...]:
-    """Returns the invalid fields that an error names; empty where it names none."""
+    """Returns the invalid fields that an error names, the first 16; empty where it names none."""
     if isinstance(error, server.InvalidRequestError):
-        return error.violations
+        return error.violations[:_MOST_VIOLATIONS]
     if isinstance(error, scoring.InvalidArrayError) and error.field:
         return (server.Violation(error.field, str(error)),)
     return ()
@@ -58,7 +72,11 @@ def violations_of(error: Exception) -> tuple[server.Violation, ...]:
 
 def code_of(error: Exception) -> grpc.StatusCode:
     """Returns the code that the caller sees; INTERNAL for an error outside the table."""
-    return STATUS.get(type(error), grpc.StatusCode.INTERNAL)
+    return (
+        STATUS.get(type(error), grpc.StatusCode.INTERNAL)
+        if isinstance(error, PointsmanError)
+        else grpc.StatusCode.INTERNAL
+    )
 
 
 def reason_of(error: Exception) -> str:
@@ -68,7 +86,8 @@ def reason_of(error: Exception) -> str:
 
 def message_of(error: Exception) -> str:
     """Returns the sentence that the caller sees. An unexpected error's own text stays inside."""
-    return str(error) if type(error) in STATUS else _INTERNAL_MESSAGE
+    text = str(error) if type(error) in STATUS else _INTERNAL_MESSAGE
+    return text if len(text) <= _MOST_CHARACTERS else text[:_MOST_CHARACTERS] + " ..."
 
 
 def rich_status(error: Exception, request_id: str) -> status_pb2.Status:

@@ -27,23 +27,28 @@ POSSIBLE = frozenset(
     }
 )
 SCORE = "/pointsman.v1.ScoringService/ScoreGenerations"
-UNARY: dict[str, type[Message]] = {
+STREAM = SCORE + "Stream"
+IMPORT = "/pointsman.v1.AdminService/ImportSamples"
+MESSAGES: dict[str, type[Message]] = {
     SCORE: scoring.ScoreGenerationsRequest,
+    STREAM: scoring.ScoreGenerationsStreamRequest,
+    IMPORT: admin.ImportSamplesRequest,
     "/pointsman.v1.RoutingService/RoutePrompt": routing.RoutePromptRequest,
     "/pointsman.v1.RoutingService/RecordOutcome": routing.RecordOutcomeRequest,
     "/pointsman.v1.AdminService/GetPool": admin.GetPoolRequest,
     "/pointsman.v1.AdminService/DeletePool": admin.DeletePoolRequest,
     "/pointsman.v1.AdminService/ListPools": admin.ListPoolsRequest,
+    "/pointsman.v1.AdminService/ExportSamples": admin.ExportSamplesRequest,
 }
 _Request = scoring.ScoreGenerationsRequest
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """One request, as bytes, and the codes that are right for it."""
+    """One call: the bytes of its messages, and the codes that are right for it."""
 
     method: str
-    raw: bytes
+    raws: tuple[bytes, ...]
     right: frozenset[grpc.StatusCode]
 
 
@@ -59,7 +64,9 @@ def mutants(seed: int) -> Iterator[Mutant]:
     """Yields mutants for ever, the same for the same seed."""
     rng = random.Random(seed)
     while True:
-        yield rng.choice((_with_bad_fields, _with_good_fields, _with_bad_bytes, _noise))(rng)
+        yield rng.choice(
+            (_with_bad_fields, _with_good_fields, _with_bad_bytes, _noise, _with_bad_import)
+        )(rng)
 
 
 def throw(channel: grpc.Channel, seed: int, requests: int) -> Outcome:
@@ -74,9 +81,10 @@ def throw(channel: grpc.Channel, seed: int, requests: int) -> Outcome:
 
 
 def _code_of(channel: grpc.Channel, mutant: Mutant) -> grpc.StatusCode:
-    call = channel.unary_unary(mutant.method, lambda raw: raw, lambda raw: raw)
+    # gRPC's wire form is the same for streams, of which a unary call is the shortest.
+    call = channel.stream_stream(mutant.method, lambda raw: raw, lambda raw: raw)
     try:
-        call(mutant.raw, timeout=60)
+        list(call(iter(mutant.raws), timeout=60))
     except grpc.RpcError as error:
         code: grpc.StatusCode = error.code()
         return code
@@ -87,7 +95,7 @@ def _with_good_fields(rng: random.Random) -> Mutant:
     request = _valid(rng, "good")
     for change in rng.sample(_HARMLESS, rng.randint(1, 3)):
         change(request, rng)
-    return Mutant(SCORE, request.SerializeToString(), frozenset({OK}))
+    return Mutant(SCORE, (request.SerializeToString(),), frozenset({OK}))
 
 
 def _with_bad_fields(rng: random.Random) -> Mutant:
@@ -95,12 +103,32 @@ def _with_bad_fields(rng: random.Random) -> Mutant:
     for change in rng.sample(_HARMLESS, rng.randint(0, 2)):
         change(request, rng)
     rng.choice(_HARMFUL)(request, rng)
-    return Mutant(SCORE, request.SerializeToString(), frozenset({INVALID}))
+    return Mutant(SCORE, (request.SerializeToString(),), frozenset({INVALID}))
 
 
 def _with_bad_bytes(rng: random.Random) -> Mutant:
-    method = rng.choice([SCORE] * 4 + list(UNARY))
-    raw = bytearray(_valid(rng, "wild").SerializeToString())
+    method = rng.choice([SCORE] * 4 + list(MESSAGES))
+    request = _valid(rng, "wild")
+    if method == STREAM:
+        item = scoring.ScoreGenerationsStreamRequest(id=rng.getrandbits(64), request=request)
+        return _mutant(method, [_bent(item, rng), _bent(item, rng)])
+    return _mutant(method, [_bent(request, rng)])
+
+
+def _with_bad_import(rng: random.Random) -> Mutant:
+    messages = _import(rng)
+    place = rng.randrange(len(messages))
+    if rng.random() < 0.5:
+        sample = messages[place].sample
+        rng.choice(_IMPORT_CHANGES)(sample, rng)
+        return _mutant(IMPORT, [each.SerializeToString() for each in messages])
+    raws = [each.SerializeToString() for each in messages]
+    raws[place] = _bent(messages[place], rng)
+    return _mutant(IMPORT, raws)
+
+
+def _bent(message: Message, rng: random.Random) -> bytes:
+    raw = bytearray(message.SerializeToString())
     for _ in range(rng.randint(1, 8)):
         place = rng.randrange(len(raw) + 1)
         match rng.randrange(4):
@@ -112,20 +140,23 @@ def _with_bad_bytes(rng: random.Random) -> Mutant:
                 raw[place : place + 1] = rng.randbytes(1)
             case 3:
                 raw += raw[place : place + 32]
-    return Mutant(method, bytes(raw), _right_for(method, bytes(raw)))
+    return bytes(raw)
 
 
 def _noise(rng: random.Random) -> Mutant:
-    method, raw = rng.choice(list(UNARY)), rng.randbytes(rng.randrange(200))
-    return Mutant(method, raw, _right_for(method, raw))
+    return _mutant(rng.choice(list(MESSAGES)), [rng.randbytes(rng.randrange(200))])
 
 
-def _right_for(method: str, raw: bytes) -> frozenset[grpc.StatusCode]:
-    try:
-        UNARY[method].FromString(raw)
-    except (DecodeError, ValueError):
-        return frozenset({INVALID})
-    return POSSIBLE
+def _mutant(method: str, raws: list[bytes]) -> Mutant:
+    right = POSSIBLE
+    for place, raw in enumerate(raws):
+        try:
+            MESSAGES[method].FromString(raw)
+        except (DecodeError, ValueError):
+            # What came before it may have been refused for another reason.
+            right = frozenset({INVALID}) if place == 0 else POSSIBLE - {OK}
+            break
+    return Mutant(method, tuple(raws), right)
 
 
 def _valid(rng: random.Random, pools: str) -> _Request:
@@ -139,6 +170,35 @@ def _valid(rng: random.Random, pools: str) -> _Request:
             for index in range(rng.randint(1, 6))
         ],
     )
+
+
+def _import(rng: random.Random) -> list[admin.ImportSamplesRequest]:
+    space = admin.EmbeddingSpace(id="vectors/caller", dimension=2)
+    header = admin.SamplesHeader(pool=f"import-{rng.randrange(3)}", space=space)
+    return [admin.ImportSamplesRequest(header=header)] + [
+        admin.ImportSamplesRequest(
+            sample=admin.Sample(
+                sample_id=str(rng.getrandbits(64)),
+                prompt=_vector(rng, 2),
+                voters=["a", "b", "c"],
+                distances_float32_le=struct.pack("<3f", 1, 2, 3),
+            )
+        )
+        for _ in range(3)
+    ]
+
+
+_IMPORT_CHANGES: list[Callable[[admin.Sample, random.Random], None]] = [
+    lambda sample, rng: setattr(
+        sample.learn_time, "seconds", rng.choice((-1, 10**17, -(10**17), 253_402_300_799))
+    ),
+    lambda sample, rng: setattr(sample.learn_time, "nanos", rng.choice((-1, 2**31 - 1, 999))),
+    lambda sample, _: sample.voters.append("a"),
+    lambda sample, _: sample.ClearField("voters"),
+    lambda sample, rng: setattr(sample, "distances_float32_le", rng.randbytes(12)),
+    lambda sample, _: setattr(sample, "sample_id", ""),
+    lambda sample, rng: sample.prompt.CopyFrom(_not_finite(rng)),
+]
 
 
 def _vector(rng: random.Random, dimension: int) -> types_pb2.Vector:

@@ -42,14 +42,15 @@ class ServerProcess:
         self.wait_until_serving()
         return self
 
-    def spawn(self) -> None:
+    def spawn(self, log: int | None = None) -> None:
+        """Starts the process, with its log in a file or on a file descriptor."""
         command = [
             sys.executable, "-m", "server.cli", "serve",
-            "--listen", "", "--socket", str(self.socket),
+            "--socket", str(self.socket),
             "--state", str(self.folder / "state"), *self._arguments,
         ]  # fmt: skip
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(command, stderr=log, stdout=log, cwd=ROOT)
+        with self.log.open("ab") as file:
+            self._process = subprocess.Popen(command, stderr=log or file, stdout=file, cwd=ROOT)
 
     def wait_until_serving(self) -> None:
         deadline = time.monotonic() + _START_SECONDS

@@ -34,9 +34,10 @@ def version(
 
 
 def main() -> None:
-    """Runs the command line, with the native libraries kept to the cores that we have."""
+    """Runs the command line, with the native libraries kept to what we have."""
     from encoders.cpu import cpu_limit
-    from server.threads import limit_native_threads
+    from server.native import limit_native_threads, quieten_grpc
 
     limit_native_threads(cpu_limit())
+    quieten_grpc()
     app()

@@ -34,7 +34,7 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
             raise SettingsError(f"--set {each}: write it as name=value.")
         try:
             values[name] = yaml.safe_load(value)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError):
             raise SettingsError(f"--set {each}: the value is not YAML; quote it.") from None
     return values
 

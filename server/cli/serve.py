@@ -12,7 +12,7 @@ _FAILED_EXIT = 1
 
 def serve(
     config: ConfigFlag = None,
-    listen: Annotated[str | None, typer.Option(help="TCP address, host:port; '' for none.")] = None,
+    listen: Annotated[str | None, typer.Option(help="TCP address, host:port.")] = None,
     socket: Annotated[Path | None, typer.Option(help="Path of a Unix socket.")] = None,
     state: Annotated[Path | None, typer.Option(help="Directory of the memory.")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
@@ -22,9 +22,8 @@ def serve(
     """Serves until SIGTERM, then drains. Exit code 2 if it can't start, 1 if a part died."""
     import asyncio
 
-    from encoders.errors import EncodersError
     from scoring.errors import ScoringError
-    from server.errors import ServerError
+    from server.errors import ServerError, StartError
     from server.lifecycle import serve as serve_until_stopped
     from server.logs import configure_logs
     from server.settings import load_settings
@@ -41,9 +40,12 @@ def serve(
         settings = load_settings(config, {**parse_assignments(assignments or []), **given})
         configure_logs(settings.log)
         asyncio.run(serve_until_stopped(settings))
-    except (ServerError, ScoringError, EncodersError) as error:
+    except (ServerError, ScoringError) as error:
         refuse(error)
     except ExceptionGroup as group:
+        refused = group.subgroup(StartError)
+        if refused is not None:
+            refuse(refused.exceptions[0])
         parts = ", ".join(type(each).__name__ for each in group.exceptions)
         typer.echo(f"pointsman: a part of the server died ({parts}); its log says why.", err=True)
         raise typer.Exit(_FAILED_EXIT) from None

@@ -1,6 +1,7 @@
 """Checks of single fields, which gather what is wrong instead of stopping at the first."""
 
 import re
+import unicodedata
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from server.errors import InvalidRequestError, Violation
 from server.settings import LimitSettings
 
 _POOL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/@:-]{0,127}")
-_NAME_BYTES = 256
+NAME_BYTES = 256
 _FLOAT32 = np.dtype("<f4")
 
 
@@ -47,13 +48,13 @@ class Checks:
                 "must be 1 to 128 letters, digits and . _ / @ : - after a letter or digit",
             )
 
-    def name(self, name: str, field: str, *, required: bool = True) -> None:
-        """A free name, such as a voter's: up to 256 bytes, without control characters."""
+    def name(self, name: str, field: str, *, required: bool = True, most: int = NAME_BYTES) -> None:
+        """A free name, such as a voter's: up to `most` bytes, without control characters."""
         if not name and required:
             self.refuse(field, "is empty; name it")
-        elif len(name.encode()) > _NAME_BYTES:
-            self.refuse(field, f"is longer than {_NAME_BYTES} bytes; shorten it")
-        elif not name.isprintable():
+        elif len(name.encode()) > most:
+            self.refuse(field, f"is longer than {most} bytes; shorten it")
+        elif any(unicodedata.category(each) == "Cc" for each in name):
             self.refuse(field, "has control characters; leave them out")
 
     def text(self, text: str, field: str) -> None:
@@ -74,33 +75,39 @@ class Checks:
         """
         problem = _form_problem(vector)
         if problem is None:
+            problem = self._size_problem(len(vector.values) or len(vector.float32_le) // 4)
+        if problem is None:
             coordinates = (
                 np.frombuffer(vector.float32_le, _FLOAT32)
                 if vector.float32_le
                 else np.array(vector.values, _FLOAT32)
             )
-            problem = self._coordinates_problem(coordinates)
+            problem = _content_problem(coordinates)
             if problem is None:
                 return coordinates
         self.refuse(field, problem)
         return None
 
-    def _coordinates_problem(self, coordinates: NDArray[np.float32]) -> str | None:
+    def _size_problem(self, size: int) -> str | None:
         most = self.limits.dimension
-        if not len(coordinates):
+        if not size:
             return "is empty; send values or float32_le"
-        if len(coordinates) > most:
+        if size > most:
             return (
-                f"has {len(coordinates)} coordinates, more than the {most} that a vector may have "
+                f"has {size} coordinates, more than the {most} that a vector may have "
                 "(limits.dimension)"
             )
-        with np.errstate(over="ignore", invalid="ignore"):
-            # One pass that NaN, infinity and overflow all fail.
-            if np.dot(coordinates, coordinates) <= LARGEST_SQUARED_NORM:
-                return None
-        if np.isfinite(coordinates).all():
-            return "is so long that squared distances overflow float32; normalise it"
-        return "holds NaN or infinity; send finite numbers"
+        return None
+
+
+def _content_problem(coordinates: NDArray[np.float32]) -> str | None:
+    with np.errstate(over="ignore", invalid="ignore"):
+        # One pass that NaN, infinity and overflow all fail.
+        if np.dot(coordinates, coordinates) <= LARGEST_SQUARED_NORM:
+            return None
+    if np.isfinite(coordinates).all():
+        return "is so long that squared distances overflow float32; normalise it"
+    return "holds NaN or infinity; send finite numbers"
 
 
 def _form_problem(vector: types_pb2.Vector) -> str | None:

@@ -14,6 +14,8 @@ from server.pools import Imported, PoolReport
 from server.settings import Settings
 
 _FLOAT32 = np.dtype("<f4")
+_NANOSECONDS = 1_000_000_000
+_YEAR_10000 = 253_402_300_800  # the end of what a protobuf timestamp can say
 
 
 def pool_message(report: PoolReport) -> pb.Pool:
@@ -87,10 +89,18 @@ def import_sample(
         checks.raise_if_any()
     sample = message.sample
     checks.name(sample.sample_id, "sample.sample_id")
+    most = settings.memory.max_voters
+    if not 1 <= len(sample.voters) <= most:
+        checks.refuse(
+            "sample.voters",
+            f"has {len(sample.voters)} names; must have 1 to {most} (memory.max_voters)",
+        )
+        checks.raise_if_any()
     for index, voter in enumerate(sample.voters):
         checks.name(voter, f"sample.voters[{index}]")
-    if not sample.voters or len(set(sample.voters)) != len(sample.voters):
-        checks.refuse("sample.voters", "must name at least one voter, and each once")
+    if len(set(sample.voters)) != len(sample.voters):
+        checks.refuse("sample.voters", "must name each voter once")
+    _check_learn_time(sample, checks)
     pairs = _distances(sample, checks)
     prompt = checks.vector(sample.prompt, "sample.prompt")
     if prompt is not None and len(prompt) != space.dimension:
@@ -105,7 +115,7 @@ def import_sample(
         prompt=np.array(prompt, np.float32),
         voters=tuple(sample.voters),
         pairs=pairs,
-        learned_at=_seconds(sample),
+        learned_at=_learn_time(sample),
     )
 
 
@@ -114,6 +124,7 @@ def import_response(imported: Imported) -> pb.ImportSamplesResponse:
     return pb.ImportSamplesResponse(
         imported=imported.imported,
         skipped=imported.skipped,
+        expired=imported.expired,
         durability=DURABILITY[imported.durability],
     )
 
@@ -136,10 +147,16 @@ def _distances(sample: pb.Sample, checks: Checks) -> np.ndarray[tuple[int], np.d
     return pairs
 
 
-def _seconds(sample: pb.Sample) -> float:
+def _check_learn_time(sample: pb.Sample, checks: Checks) -> None:
+    stamp = sample.learn_time
+    if not (0 <= stamp.seconds < _YEAR_10000 and 0 <= stamp.nanos < _NANOSECONDS):
+        checks.refuse("sample.learn_time", "must be a timestamp of the years 1970 to 9999")
+
+
+def _learn_time(sample: pb.Sample) -> float:
     if not sample.HasField("learn_time"):
         return time.time()
-    return sample.learn_time.seconds + sample.learn_time.nanos / 1e9
+    return sample.learn_time.seconds + sample.learn_time.nanos / _NANOSECONDS
 
 
 def _voters(report: PoolReport) -> list[pb.PoolVoter]:
@@ -159,5 +176,5 @@ def _timestamp(seconds: float | None) -> timestamp_pb2.Timestamp | None:
     if seconds is None:
         return None
     stamp = timestamp_pb2.Timestamp()
-    stamp.FromNanoseconds(round(seconds * 1e9))
+    stamp.FromNanoseconds(round(seconds * _NANOSECONDS))
     return stamp

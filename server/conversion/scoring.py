@@ -7,7 +7,7 @@ import numpy as np
 
 from pointsman.v1 import scoring_service_pb2 as pb
 from pointsman.v1 import types_pb2
-from server.conversion.checks import Checks
+from server.conversion.checks import NAME_BYTES, Checks
 from server.conversion.replies import timings_message, written_message
 from server.errors import NotOfferedError
 from server.requests import (
@@ -21,6 +21,7 @@ from server.requests import (
 )
 from server.settings import Settings
 
+_SPACE_BYTES = NAME_BYTES - len("vectors/")
 _ESTIMATORS: Mapping[int, EstimatorKind] = {
     pb.ESTIMATOR_UNSPECIFIED: EstimatorKind.AUTO,
     pb.ESTIMATOR_GLOBAL: EstimatorKind.GLOBAL,
@@ -54,7 +55,8 @@ def score_request(message: pb.ScoreGenerationsRequest, settings: Settings) -> Sc
     checks = Checks(settings.limits)
     pool = message.pool or DEFAULT_POOL
     checks.pool(pool)
-    checks.name(message.embedding_space, "embedding_space", required=False)
+    # A pool's space bears a prefix before it, and is a name too when it is imported.
+    checks.name(message.embedding_space, "embedding_space", required=False, most=_SPACE_BYTES)
     checks.name(message.sample_id, "sample_id", required=False)
     _check_options(message, checks)
     _check_generations(message, checks)
@@ -157,10 +159,10 @@ def score_response(reply: ScoreReply) -> pb.ScoreGenerationsResponse:
         voters=_voter_scores(reply),
         estimator=_ESTIMATOR_VALUES[reply.estimator],
         neighbours_used=estimate.neighbours_used,
-        margin=estimate.margin,
+        margin=_known(estimate.margin),
         margin_standard_error=_known(estimate.margin_standard_error),
         tied=reply.ranking.tied,
-        agreement=reply.answers.agreement,
+        agreement=_known(reply.answers.agreement),
         timings=timings_message(reply.timings),
         encoder_revision=reply.encoder_revision,
         pool_revision=reply.pool_revision,

@@ -1,5 +1,6 @@
 """AdminService on the wire."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -7,6 +8,7 @@ import grpc.aio
 
 from pointsman.v1 import admin_service_pb2 as pb
 from pointsman.v1 import admin_service_pb2_grpc as rpc
+from server.admission import Admission
 from server.conversion import pools as convert
 from server.errors import InvalidRequestError, NotOfferedError, Violation
 from server.pools import Pools
@@ -22,18 +24,21 @@ class AdminServicer(rpc.AdminServiceServicer):
 
     Args:
         pools: Does the work.
+        admission: Counts exports and imports among the requests in flight.
         settings: Limits.
     """
 
-    def __init__(self, pools: Pools, settings: Settings) -> None:
+    def __init__(self, pools: Pools, admission: Admission, settings: Settings) -> None:
         self._pools = pools
+        self._admission = admission
         self._settings = settings
 
     async def ListPools(
         self, request: pb.ListPoolsRequest, context: Context
     ) -> pb.ListPoolsResponse:
         """Every pool, by name."""
-        return pb.ListPoolsResponse(pools=map(convert.pool_message, self._pools.reports()))
+        reports = await asyncio.to_thread(self._pools.reports)
+        return pb.ListPoolsResponse(pools=map(convert.pool_message, reports))
 
     async def GetPool(self, request: pb.GetPoolRequest, context: Context) -> pb.GetPoolResponse:
         """One pool."""
@@ -53,9 +58,10 @@ class AdminServicer(rpc.AdminServiceServicer):
         """Every sample of a pool, after the header."""
         space = convert.space_message(self._pools.space(_named(request.pool)))
         header = pb.SamplesHeader(pool=request.pool, space=space)
-        yield pb.ExportSamplesResponse(header=header)
-        async for sample in self._pools.samples(request.pool):
-            yield pb.ExportSamplesResponse(sample=convert.sample_message(sample))
+        with self._admission.admit():
+            yield pb.ExportSamplesResponse(header=header)
+            async for sample in self._pools.samples(request.pool):
+                yield pb.ExportSamplesResponse(sample=convert.sample_message(sample))
 
     async def ImportSamples(
         self, request_iterator: AsyncIterator[pb.ImportSamplesRequest], context: Context
@@ -66,7 +72,8 @@ class AdminServicer(rpc.AdminServiceServicer):
         samples = (
             convert.import_sample(each, space, self._settings) async for each in request_iterator
         )
-        return convert.import_response(await self._pools.import_samples(pool, space, samples))
+        with self._admission.admit():
+            return convert.import_response(await self._pools.import_samples(pool, space, samples))
 
     async def ListRouters(
         self, request: pb.ListRoutersRequest, context: Context

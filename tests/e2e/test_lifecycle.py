@@ -6,17 +6,31 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager, suppress
 
 import grpc
 import pytest
+from google.rpc import status_pb2
+from google.rpc.error_details_pb2 import RetryInfo
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from pointsman.v1 import scoring_service_pb2_grpc
+from pointsman.v1 import scoring_service_pb2, scoring_service_pb2_grpc
 from tests.server_process import ROOT, ServerProcess
 from tests.wire.test_scoring import text_request, vector_request
 
 
 def stub_of(channel):
     return scoring_service_pb2_grpc.ScoringServiceStub(channel)
+
+
+@contextmanager
+def server_of(server: ServerProcess):
+    """Ends a server that was spawned by hand."""
+    try:
+        yield
+    finally:
+        if server.alive():
+            server.kill()
 
 
 def refused(*arguments: str) -> tuple[int, str]:
@@ -47,6 +61,46 @@ def test_sigterm_drains_what_is_in_flight(tmp_path):
     assert not server.socket.exists()
 
 
+def test_sigterm_does_not_wait_for_calls_that_never_end(tmp_path):
+    with (
+        ServerProcess(tmp_path, "--set", "shutdown_grace=60") as server,
+        grpc.insecure_channel(server.target) as channel,
+    ):
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        seen = [next(watch).status]
+        sent, more = threading.Event(), threading.Event()
+
+        def items():
+            yield scoring_service_pb2.ScoreGenerationsStreamRequest(
+                id=7, request=vector_request("open")
+            )
+            sent.set()
+            more.wait(60)
+
+        stream = stub_of(channel).ScoreGenerationsStream(items())
+        assert next(stream).id == 7
+        assert sent.wait(10)
+        os.kill(server.pid, signal.SIGTERM)
+        with suppress(grpc.RpcError):
+            seen.extend(reply.status for reply in watch)
+        more.set()
+        assert server.wait() == 0
+    serving = health_pb2.HealthCheckResponse
+    assert seen[:2] == [serving.SERVING, serving.NOT_SERVING]
+
+
+def test_a_closed_log_fails_no_call(tmp_path):
+    reader, writer = os.pipe()
+    server = ServerProcess(tmp_path)
+    server.spawn(log=writer)
+    os.close(writer)
+    server.wait_until_serving()
+    os.close(reader)
+    with server_of(server), grpc.insecure_channel(server.target) as channel:
+        for _ in range(3):
+            assert stub_of(channel).ScoreGenerations(vector_request("p")).scores
+
+
 @pytest.mark.parametrize("how", ["terminate", "kill"])
 def test_a_restarted_server_has_every_acknowledged_sample(tmp_path, how):
     server = ServerProcess(tmp_path)
@@ -69,7 +123,7 @@ def test_one_state_directory_serves_one_server(tmp_path):
     with ServerProcess(tmp_path) as server:
         other = tmp_path / "o.sock"
         code, line = refused(
-            "serve", "--listen", "", "--socket", str(other), "--state", str(server.folder / "state")
+            "serve", "--socket", str(other), "--state", str(server.folder / "state")
         )
     assert code == 2
     assert "state" in line
@@ -78,7 +132,7 @@ def test_one_state_directory_serves_one_server(tmp_path):
 def test_a_socket_in_use_is_not_taken_over(tmp_path):
     with ServerProcess(tmp_path) as server:
         code, line = refused(
-            "serve", "--listen", "", "--socket", str(server.socket), "--state", str(tmp_path / "x")
+            "serve", "--socket", str(server.socket), "--state", str(tmp_path / "x")
         )
         assert (code, "socket" in line) == (2, True)
         with grpc.insecure_channel(server.target) as channel:
@@ -130,6 +184,11 @@ def test_overload_is_refused_at_once_and_says_when_to_come_back(tmp_path):
         stub = stub_of(channel)
         calls = [stub.ScoreGenerations.future(text_request("full")) for _ in range(20)]
         codes = [call.code() for call in calls]
+        refused = next(call for call in calls if call.code() is not grpc.StatusCode.OK)
+        status = status_pb2.Status.FromString(
+            dict(refused.trailing_metadata())["grpc-status-details-bin"]
+        )
+        assert any(detail.Is(RetryInfo.DESCRIPTOR) for detail in status.details)
         assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}
         assert stub.ScoreGenerations(text_request("full")).scores
 
@@ -159,13 +218,14 @@ def test_many_callers_at_once_get_their_own_answers(server):
     def call(index: int) -> None:
         with grpc.insecure_channel(server.target) as channel:
             for turn in range(10):
-                best = (index + turn) % 3
-                answers = [(1.0, 0.01 * i) for i in range(4)]
-                answers[3] = (-1.0, float(index))
-                reply = stub_of(channel).ScoreGenerations(
-                    vector_request(f"own-{index}", answers=answers)
-                )
-                mine.append(reply.scores[3].rank == 4 and best < 3)
+                odd = (index + turn) % 4
+                request = text_request(f"own-{index}")
+                texts = [each.text for each in request.generations]
+                texts.insert(odd, texts.pop())
+                for generation, text in zip(request.generations, texts, strict=True):
+                    generation.text = text
+                reply = stub_of(channel).ScoreGenerations(request)
+                mine.append(reply.scores[odd].rank == 4)
 
     mine: list[bool] = []
     threads = [threading.Thread(target=call, args=(index,)) for index in range(8)]

@@ -289,6 +289,15 @@ def test_a_bad_vector_request_is_refused_by_field(stub, pool, change, fields):
     assert (code, named) == (grpc.StatusCode.INVALID_ARGUMENT, fields)
 
 
+def test_a_request_that_is_wrong_all_over_still_gets_its_own_code(stub, pool):
+    request = text_request(pool)
+    request.ClearField("generations")
+    request.generations.extend([pb.Generation(voter="v" * 256, vector=vector(1))] * 64)
+    code, reason, named = error_of(lambda: stub.ScoreGenerations(request))
+    assert (code, reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST")
+    assert len(named) == 16
+
+
 def test_bytes_that_are_no_message_are_refused(channel):
     call = channel.unary_unary(METHOD, lambda raw: raw, pb.ScoreGenerationsResponse.FromString)
     invalid_utf8 = b"\x0a\x02\xff\xfe"

@@ -126,15 +126,27 @@ def test_a_bad_import_is_refused_by_field(admin):
     space = pb.EmbeddingSpace(id="vectors/caller", dimension=2)
     header = pb.ImportSamplesRequest(header=pb.SamplesHeader(pool="import", space=space))
     bad = pb.ImportSamplesRequest(sample=pb.Sample(sample_id="s", voters=["a", "b"]))
+    late = pb.ImportSamplesRequest(sample=pb.Sample(sample_id="s", voters=["a"]))
+    late.sample.learn_time.seconds = 10**17
     for items, field in (
         ([], "header"),
         ([bad], "header"),
         ([header, header], "sample"),
         ([header, bad], "sample.distances_float32_le"),
+        ([header, late], "sample.learn_time"),
     ):
         code, _, fields = error_of(lambda items=items: admin.ImportSamples(iter(items)))
         assert code is grpc.StatusCode.INVALID_ARGUMENT
         assert field in fields
+
+
+def test_an_import_of_too_many_voters_is_refused_at_once(admin):
+    space = pb.EmbeddingSpace(id="vectors/caller", dimension=2)
+    header = pb.ImportSamplesRequest(header=pb.SamplesHeader(pool="many", space=space))
+    sample = pb.Sample(sample_id="s", voters=[""] * 100_000)
+    items = [header, pb.ImportSamplesRequest(sample=sample)]
+    code, _, fields = error_of(lambda: admin.ImportSamples(iter(items)))
+    assert (code, fields) == (grpc.StatusCode.INVALID_ARGUMENT, ["sample.voters"])
 
 
 def test_a_deleted_pool_is_gone(scoring, admin):

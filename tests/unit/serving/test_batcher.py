@@ -152,6 +152,45 @@ async def until(condition) -> None:
             await asyncio.sleep(0.001)
 
 
+async def test_a_long_request_does_not_hold_up_a_short_one():
+    encoder = FakeEncoder()
+    encoder.gate.clear()
+    async with running(encoder, batch_tokens=2) as batcher:
+        long = asyncio.create_task(batcher.encode(["aa"] * 20))
+        await until(lambda: batcher._waiting)
+        short = asyncio.create_task(batcher.encode(["bb"]))
+        await until(lambda: len(batcher._waiting) == 2)
+        encoder.gate.set()
+        await short
+        assert len(encoder.batches) <= 4
+        assert not long.done()
+        await long
+
+
+async def test_an_encoder_that_miscounts_fails_its_batch_and_not_the_server():
+    encoder = FakeEncoder()
+    honest = encoder.encode_tokens
+    encoder.encode_tokens = lambda tokens: honest(tokens)[1:]
+    async with running(encoder) as batcher:
+        with pytest.raises(EncodingFailedError):
+            await batcher.encode(["a", "b"])
+        encoder.encode_tokens = honest
+        assert len((await batcher.encode(["a"])).vectors) == 1
+
+
+async def test_those_who_wait_when_the_batcher_ends_are_told():
+    encoder = FakeEncoder()
+    encoder.gate.clear()
+    async with running(encoder) as batcher:
+        calls = [asyncio.create_task(batcher.encode([text])) for text in "ab"]
+        await until(lambda: batcher.stuck)
+        await until(lambda: len(batcher._waiting) == 1)
+    async with asyncio.timeout(5):
+        with pytest.raises(EncodingFailedError):
+            await calls[1]
+    calls[0].cancel()
+
+
 async def test_the_end_of_the_batcher_ends_its_threads():
     encoder = FakeEncoder()
     async with running(encoder) as batcher:

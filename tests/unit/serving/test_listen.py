@@ -7,7 +7,7 @@ import grpc.aio
 import pytest
 
 from server.errors import StartError
-from server.listen import bind, grant
+from server.listen import bind
 from server.settings import load_settings
 
 
@@ -26,10 +26,8 @@ def path():
 
 
 async def test_the_socket_is_made_with_its_folder_and_its_permissions(server, path):
-    settings = load_settings(None, {"listen": "", "socket": path, "socket_mode": "0600"})
+    settings = load_settings(None, {"socket": path, "socket_mode": "0600"})
     assert bind(server, settings) == [f"unix:{path}"]
-    await server.start()
-    grant(settings)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
@@ -38,14 +36,14 @@ async def test_a_dead_servers_socket_is_removed(server, path):
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
     assert path.exists()
-    assert bind(server, load_settings(None, {"listen": "", "socket": path}))
+    assert bind(server, load_settings(None, {"socket": path}))
 
 
 async def test_a_file_that_is_no_socket_is_left_alone(server, path):
     path.parent.mkdir()
     path.write_text("precious")
     with pytest.raises(StartError, match="no socket"):
-        bind(server, load_settings(None, {"listen": "", "socket": path}))
+        bind(server, load_settings(None, {"socket": path}))
     assert path.read_text() == "precious"
 
 
@@ -55,6 +53,12 @@ async def test_both_addresses_at_once_with_the_port_that_was_taken(server, path)
     assert tcp.startswith("127.0.0.1:")
     assert not tcp.endswith(":0")
     assert unix == f"unix:{path}"
+
+
+@pytest.mark.parametrize("impossible", ["/etc/passwd/s", "/proc/none/s"])
+async def test_a_path_that_cannot_be_is_refused_by_name(server, impossible):
+    with pytest.raises(StartError, match=r"\(socket\)"):
+        bind(server, load_settings(None, {"socket": impossible}))
 
 
 async def test_an_address_of_another_host_is_refused_by_name(server):

@@ -14,9 +14,7 @@ from scoring.errors import (
     TooManyVotersError,
 )
 from scoring.memory import Durability, Memory, MemorySettings
-from server.admission import Admission
 from server.batcher import EncodedTexts
-from server.errors import OverloadedError
 from server.pipeline import EncoderIdentity, ScoringPipeline
 from server.requests import EmbeddingKind, EstimatorKind, ScoreRequest, Texts, Vectors
 
@@ -57,9 +55,9 @@ def pipeline(memory, encoder):
     pipeline.close()
 
 
-def make(memory, encoder, *, limit=10, create_pools=True) -> ScoringPipeline:
+def make(memory, encoder, *, create_pools=True) -> ScoringPipeline:
     identity = EncoderIdentity("rev", DIMENSION, 256)
-    return ScoringPipeline(encoder, identity, memory, Admission(limit), create_pools=create_pools)
+    return ScoringPipeline(encoder, identity, memory, create_pools=create_pools)
 
 
 def request(content=None, **fields) -> ScoreRequest:
@@ -127,16 +125,6 @@ async def test_an_unknown_pool_is_refused_where_none_is_created(memory, encoder)
     pipeline.close()
 
 
-async def test_what_is_too_much_is_refused_before_any_work(memory, encoder):
-    pipeline = make(memory, encoder, limit=1)
-    results = await asyncio.gather(
-        *(pipeline.score(request()) for _ in range(3)), return_exceptions=True
-    )
-    assert sum(isinstance(each, OverloadedError) for each in results) == 2
-    assert len(encoder.texts) == 4
-    pipeline.close()
-
-
 @pytest.mark.parametrize(
     ("wanted", "empty", "full"),
     [
@@ -149,7 +137,7 @@ async def test_what_is_too_much_is_refused_before_any_work(memory, encoder):
 )
 async def test_which_estimator_runs(pipeline, wanted, empty, full):
     before = await pipeline.score(request(estimator=wanted, learn=True))
-    after = await pipeline.score(request(estimator=wanted))
+    after = await pipeline.score(request(estimator=wanted, sample_id="after"))
     assert (before.estimator, after.estimator) == (empty, full)
     assert after.estimate.neighbours_used == (1 if full is EstimatorKind.SINGLE else 2)
     reasons = [reply.fallback and reply.fallback.reason for reply in (before, after)]
@@ -157,6 +145,39 @@ async def test_which_estimator_runs(pipeline, wanted, empty, full):
         assert reasons == ["ONE_ANSWER_PER_VOTER"] * 2
     else:
         assert reasons == [None if empty is full else "POOL_EMPTY", None]
+
+
+async def test_a_sample_is_not_its_own_neighbour(pipeline):
+    for sample_id in ("s", "other"):
+        await pipeline.score(request(learn=True, sample_id=sample_id))
+    for estimator in (EstimatorKind.LOCAL, EstimatorKind.GLOBAL):
+        assert (await pipeline.score(request(estimator=estimator))).estimate.neighbours_used == 2
+        again = await pipeline.score(request(estimator=estimator, sample_id="new"))
+        assert again.estimate.neighbours_used == 3
+
+
+async def test_a_pool_of_other_voters_is_nothing_to_rest_on(pipeline):
+    await pipeline.score(request(learn=True, voters=("x", "y", "z")))
+    for estimator in (EstimatorKind.LOCAL, EstimatorKind.GLOBAL):
+        reply = await pipeline.score(request(estimator=estimator, sample_id="new"))
+        assert (reply.estimator, reply.estimate.neighbours_used) == (EstimatorKind.SINGLE, 1)
+        assert (reply.fallback.wanted, reply.fallback.reason) == (estimator, "NO_COMMON_VOTERS")
+
+
+async def test_too_few_voters_do_not_hide_what_was_wanted(pipeline):
+    two = request(Texts("ask", ("x", "y")), voters=("a", "b"), estimator=EstimatorKind.GLOBAL)
+    reply = await pipeline.score(two)
+    assert (reply.estimator, reply.fallback.wanted) == (EstimatorKind.SINGLE, EstimatorKind.GLOBAL)
+    assert reply.fallback.reason == "TOO_FEW_VOTERS"
+
+
+async def test_one_voter_with_several_answers_does_not_cost_the_pool(pipeline):
+    await pipeline.score(request(learn=True))
+    four = request(
+        Texts("ask", ("same", "same", "sane", "other")), voters=("a", "b", "b", "c"), sample_id="n"
+    )
+    reply = await pipeline.score(four)
+    assert (reply.estimator, reply.estimate.neighbours_used) == (EstimatorKind.LOCAL, 2)
 
 
 async def test_one_neighbour_is_the_prompt_itself(pipeline):
@@ -169,7 +190,7 @@ async def test_one_neighbour_is_the_prompt_itself(pipeline):
 async def test_voters_who_are_absent_help_to_tell_the_others_apart(pipeline):
     for index in range(3):
         await pipeline.score(request(learn=True, sample_id=f"s{index}"))
-    two = request(Texts("ask", ("same", "other")), voters=("a", "c"))
+    two = request(Texts("ask", ("same", "other")), voters=("a", "c"), sample_id="two")
     reply = await pipeline.score(two)
     assert reply.fallback is None
     assert reply.estimate.noise_variance[0] < reply.estimate.noise_variance[1]

@@ -32,6 +32,10 @@ def test_a_flag_wins_over_the_environment_over_the_file_over_the_default(tmp_pat
         ({"listen": ""}, "listen"),
         ({"socket": "/" + "x" * 200}, "socket"),
         ({"socket_mode": "abc"}, "socket_mode"),
+        ({"socket_mode": 660}, "socket_mode"),
+        ({"memory.time_to_live": 0}, "memory.time_to_live"),
+        ({"encoder.directory": "/nowhere"}, "encoder.directory"),
+        ({"estimator.neighbours": 2000}, "limits.neighbours"),
         ({"encoder.provider": "tpu"}, "encoder.provider"),
         ({"shutdown_grace": float("nan")}, "shutdown_grace"),
         ({"listen": "127.0.0.1:1", "listen.port": 5}, "listen"),
@@ -62,6 +66,11 @@ def test_an_empty_file_changes_nothing(tmp_path):
     file = tmp_path / "s.yaml"
     file.write_text("")
     assert load_settings(file, {}).model_dump() == Settings().model_dump()
+
+
+@pytest.mark.parametrize(("given", "mode"), [("0600", "0600"), (0o600, "0600"), (0o644, "0644")])
+def test_a_mode_may_be_written_as_yaml_reads_it(given, mode):
+    assert load_settings(None, {"socket_mode": given}).socket_mode == mode
 
 
 def test_settings_are_frozen():

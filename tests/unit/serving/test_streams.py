@@ -2,7 +2,11 @@ import asyncio
 
 import pytest
 
-from server.services.streams import answer_each
+from server.services import streams
+
+
+def answer_each(items, answer, most):
+    return streams.answer_each(items, answer, most, asyncio.Event())
 
 
 async def numbers(count: int, read: list[int] | None = None):
@@ -89,3 +93,37 @@ async def test_an_empty_stream_has_no_replies():
         return number
 
     assert [reply async for reply in answer_each(numbers(0), answer, 2)] == []
+
+
+async def test_a_stream_that_breaks_still_answers_what_came_before():
+    async def broken():
+        yield 1
+        yield 2
+        raise KeyError("malformed")
+
+    async def answer(number: int) -> int:
+        await asyncio.sleep(0.01)
+        return number
+
+    seen = []
+    with pytest.raises(KeyError):  # noqa: PT012  what came before the error counts too
+        async for reply in answer_each(broken(), answer, 4):
+            seen.append(reply)  # noqa: PERF401  a comprehension would lose them
+    assert sorted(seen) == [1, 2]
+
+
+async def test_a_server_that_drains_answers_what_is_in_work_and_reads_no_more():
+    draining = asyncio.Event()
+
+    async def open_ended():
+        yield 1
+        await asyncio.sleep(60)
+
+    async def answer(number: int) -> int:
+        draining.set()
+        await asyncio.sleep(0.01)
+        return number
+
+    async with asyncio.timeout(5):
+        replies = streams.answer_each(open_ended(), answer, 4, draining)
+        assert [reply async for reply in replies] == [1]

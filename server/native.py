@@ -1,4 +1,4 @@
-"""Thread pools of the native libraries, sized before any of them is imported."""
+"""What native libraries read from the environment, set before any of them is imported."""
 
 import os
 
@@ -22,3 +22,8 @@ def limit_native_threads(cores: int) -> None:
     """
     for variable in _VARIABLES:
         os.environ.setdefault(variable, str(cores))
+
+
+def quieten_grpc() -> None:
+    """Keeps gRPC's own lines out of our structured log; its errors reach us as exceptions."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")

@@ -1,0 +1,56 @@
+"""The gRPC server: every service, its interceptor and its limits."""
+
+import asyncio
+
+import grpc.aio
+from grpc_reflection.v1alpha import reflection
+
+from pointsman.v1 import admin_service_pb2_grpc, routing_service_pb2_grpc, scoring_service_pb2_grpc
+from server.engine import Engine
+from server.health import ADMIN, ROUTING, SCORING, Health
+from server.interceptor import BoundaryInterceptor
+from server.pools import Pools
+from server.services.admin import AdminServicer
+from server.services.routing import RoutingServicer
+from server.services.scoring import ScoringServicer
+from server.settings import Settings
+
+# Calls that are open, streams and health watches too, for each that may be in work.
+_CALLS_PER_ADMITTED = 4
+
+
+def make_server(
+    settings: Settings, engine: Engine, health: Health, draining: asyncio.Event
+) -> grpc.aio.Server:
+    """Makes the gRPC server, bound to no address yet.
+
+    Args:
+        settings: Limits, logs and reflection.
+        engine: What the services call.
+        health: Answers health checks.
+        draining: Set when the server goes down; open streams end then.
+    """
+    limits = settings.limits
+    server = grpc.aio.server(
+        interceptors=[BoundaryInterceptor(log_requests=settings.log.requests)],
+        maximum_concurrent_rpcs=_CALLS_PER_ADMITTED * limits.in_flight,
+        options=[
+            ("grpc.max_receive_message_length", limits.message_bytes),
+            ("grpc.max_send_message_length", limits.message_bytes),
+            # A port that another server has must be refused, not shared.
+            ("grpc.so_reuseport", 0),
+        ],
+    )
+    scoring_service_pb2_grpc.add_ScoringServiceServicer_to_server(
+        ScoringServicer(engine.pipeline, engine.admission, draining, settings), server
+    )
+    routing_service_pb2_grpc.add_RoutingServiceServicer_to_server(RoutingServicer(), server)
+    pools = Pools(engine.memory, writes_in_flight=max(1, settings.memory.queue // 4))
+    admin_service_pb2_grpc.add_AdminServiceServicer_to_server(
+        AdminServicer(pools, engine.admission, settings), server
+    )
+    health.add_to(server)
+    if settings.reflection:
+        names = (SCORING, ROUTING, ADMIN, "grpc.health.v1.Health", reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
+    return server

@@ -1,0 +1,69 @@
+"""Nothing but a status leaves the boundary."""
+
+import grpc
+import pytest
+
+from pointsman.v1 import admin_service_pb2 as pb
+from pointsman.v1 import admin_service_pb2_grpc as rpc
+from server.interceptor import BoundaryInterceptor
+
+
+class Broken(rpc.AdminServiceServicer):
+    async def ListPools(self, request, context):
+        raise ValueError("the secret prompt")
+
+    async def ExportSamples(self, request, context):
+        yield pb.ExportSamplesResponse()
+        raise ValueError("the secret prompt")
+
+    async def ImportSamples(self, request_iterator, context):
+        raise KeyError("the secret prompt")
+
+
+@pytest.fixture
+async def stub():
+    server = grpc.aio.server(interceptors=[BoundaryInterceptor(log_requests=True)])
+    rpc.add_AdminServiceServicer_to_server(Broken(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        yield rpc.AdminServiceStub(channel)
+    await server.stop(None)
+
+
+def check(error: grpc.aio.AioRpcError, log: str) -> None:
+    assert error.code() is grpc.StatusCode.INTERNAL
+    assert "log" in error.details()
+    assert "secret" not in error.details()
+    assert "secret" not in log
+    assert "test_interceptor.py" in log
+
+
+async def test_an_unexpected_error_is_internal_and_says_where_in_the_log(stub, capsys):
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.ListPools(pb.ListPoolsRequest())
+    check(caught.value, capsys.readouterr().out)
+
+
+async def test_so_is_one_in_the_middle_of_a_stream(stub, capsys):
+    call = stub.ExportSamples(pb.ExportSamplesRequest())
+    assert await call.read() == pb.ExportSamplesResponse()
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call.read()
+    check(caught.value, capsys.readouterr().out)
+
+
+async def test_so_is_one_in_a_stream_of_requests(stub, capsys):
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.ImportSamples(iter([]))
+    check(caught.value, capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("given", ["", "x" * 500, "not ascii é".encode()])
+async def test_a_request_id_that_cannot_be_logged_is_replaced(stub, given):
+    metadata = (("x-request-id", given),) if isinstance(given, str) else (("x-other-bin", given),)
+    call = stub.ListPools(pb.ListPoolsRequest(), metadata=metadata)
+    assert await call.code() is grpc.StatusCode.INTERNAL
+    returned = dict(await call.trailing_metadata())["x-request-id"]
+    assert returned
+    assert len(returned) <= 128
