@@ -118,4 +118,6 @@ def _splits_at_blanks(tokenizer: Tokenizer) -> bool:
         and isinstance(tokenizer.pre_tokenizer, BertPreTokenizer)
     )
     added = tokenizer.get_added_tokens_decoder().values()
-    return bert and not any(set(_BLANKS) & set(token.content) for token in added)
+    return bert and not any(
+        one in _BLANKS or _is_ideograph(one) for token in added for one in token.content
+    )

@@ -68,6 +68,8 @@ pieces = st.sampled_from(
 
 @example("a" + " " * 200 + "b c d e f")  # the head alone does not fill the encoder
 @example("!!!cat" + "s" * 200)  # no blank to cut at, and a cut word has other tokens
+@example("你好" * 300)
+@example("cat" + "你" * 94 + "zz!" * 50)
 @given(st.lists(pieces, max_size=400).map("".join))
 def test_a_long_text_has_the_tokens_of_its_whole(tokeniser, text):
     plain = tiny_tokenizer()
@@ -79,7 +81,8 @@ def test_a_long_text_has_the_tokens_of_its_whole(tokeniser, text):
     assert tokens.truncated == bool(whole.overflowing)
 
 
-def test_only_the_head_of_a_long_text_is_split(tokeniser, monkeypatch):
+@pytest.mark.parametrize("text", ["cat " * 1000, "你好" * 1000])
+def test_only_the_head_of_a_long_text_is_split(tokeniser, monkeypatch, text):
     seen = []
     inner = tokeniser._tokenizer
 
@@ -89,7 +92,7 @@ def test_only_the_head_of_a_long_text_is_split(tokeniser, monkeypatch):
             return inner.encode_batch_fast(texts)
 
     monkeypatch.setattr(tokeniser, "_tokenizer", Spy())
-    assert tokeniser.tokenise(["cat " * 1000])[0].truncated
+    assert tokeniser.tokenise([text])[0].truncated
     assert max(map(len, seen)) <= LIMIT * CHARACTERS_PER_TOKEN
 
 
