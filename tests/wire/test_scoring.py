@@ -306,6 +306,14 @@ def test_bytes_that_are_no_message_are_refused(channel):
         assert (code, reason) == (grpc.StatusCode.INVALID_ARGUMENT, "MALFORMED_MESSAGE")
 
 
+def test_a_message_within_the_limit_is_read(stub, pool):
+    request = text_request(pool)
+    for generation in request.generations:
+        generation.text = "x" * 1_500_000  # 6 MB in all, over gRPC's own limit of 4
+    code, _, named = error_of(lambda: stub.ScoreGenerations(request))
+    assert (code, len(named)) == (grpc.StatusCode.INVALID_ARGUMENT, 4)
+
+
 def test_a_message_over_the_limit_is_refused(channel):
     call = channel.unary_unary(METHOD, lambda raw: raw, pb.ScoreGenerationsResponse.FromString)
     with pytest.raises(grpc.RpcError) as caught:

@@ -1,0 +1,68 @@
+"""Imports: patient with a busy writer, and never in the way of live traffic."""
+
+import time
+
+import numpy as np
+import pytest
+
+from scoring.errors import SpaceMismatchError, TooManyVotersError
+from scoring.memory import Durability, EmbeddingSpace, Memory, MemorySettings, NewSample
+from server.pools import Pools
+
+SPACE = EmbeddingSpace("vectors/test", 2)
+
+
+@pytest.fixture
+def memory(tmp_path):
+    settings = MemorySettings(directory=tmp_path, queue=2, max_voters=3, time_to_live=3600.0)
+    with Memory.open(settings) as memory:
+        yield memory
+
+
+def sample(index: int, *, age: float = 0.0, voters: tuple[str, ...] = ("a", "b")) -> NewSample:
+    return NewSample(
+        sample_id=f"s{index}",
+        prompt=np.array([index, 1], np.float32),
+        voters=voters,
+        pairs=np.ones(len(voters) * (len(voters) - 1) // 2, np.float32),
+        learned_at=time.time() - age,
+    )
+
+
+async def each(*samples: NewSample):
+    for one in samples:
+        yield one
+
+
+async def test_an_import_larger_than_the_queue_waits_for_the_writer(memory):
+    pools = Pools(memory, writes_in_flight=50)
+    imported = await pools.import_samples("p", SPACE, each(*map(sample, range(200))))
+    assert (imported.imported, imported.skipped, imported.expired) == (200, 0, 0)
+    assert memory.describe("p").samples == 200
+
+
+async def test_what_is_there_or_too_old_is_counted_as_such(memory):
+    pools = Pools(memory, writes_in_flight=1)
+    await pools.import_samples("p", SPACE, each(sample(1)))
+    imported = await pools.import_samples("p", SPACE, each(sample(1), sample(2, age=1e6)))
+    assert (imported.imported, imported.skipped, imported.expired) == (0, 1, 1)
+    assert imported.durability is None
+    again = await pools.import_samples("p", SPACE, each(sample(3)))
+    assert again.durability is Durability.PROCESS
+
+
+async def test_an_import_that_fails_keeps_what_it_acknowledged_and_frees_the_next(memory):
+    pools = Pools(memory, writes_in_flight=1)
+    crowd = sample(2, voters=("a", "b", "c", "d"))
+    with pytest.raises(TooManyVotersError):
+        await pools.import_samples("p", SPACE, each(sample(1), crowd))
+    with pytest.raises(SpaceMismatchError):
+        await pools.import_samples("p", EmbeddingSpace("other", 2), each(sample(3)))
+    assert (await pools.import_samples("p", SPACE, each(sample(4)))).imported == 1
+    assert memory.describe("p").samples == 2
+
+
+async def test_samples_come_back_in_order(memory):
+    pools = Pools(memory, writes_in_flight=2)
+    await pools.import_samples("p", SPACE, each(*map(sample, range(600))))
+    assert [one.sample_id async for one in pools.samples("p")] == [f"s{i}" for i in range(600)]
