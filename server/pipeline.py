@@ -44,7 +44,13 @@ _WARM_UP = ScoreRequest(
     learn=False,
     sample_id="warm-up",
 )
-_LEARNING_REFUSED = (MemoryBusyError, MemoryStorageError, TooManyPoolsError, TooManyVotersError)
+_LEARNING_REFUSED = (
+    PoolNotFoundError,
+    MemoryBusyError,
+    MemoryStorageError,
+    TooManyPoolsError,
+    TooManyVotersError,
+)
 
 
 class TextEncoder(Protocol):
@@ -172,7 +178,11 @@ class ScoringPipeline:
             learned_at=time.time(),
         )
         try:
-            writing = asyncio.wrap_future(self._memory.learn(request.pool, embedded.space, sample))
+            # Checked again by the writer, for the pool may be deleted meanwhile.
+            learning = self._memory.learn(
+                request.pool, embedded.space, sample, create=self._create_pools
+            )
+            writing = asyncio.wrap_future(learning)
             # Shielded: a caller that is cancelled must not cancel the writer's future.
             receipt = await asyncio.shield(writing)
         except _LEARNING_REFUSED as error:

@@ -95,7 +95,7 @@ class Committer:
 
     def _place(self, request: Learn, drafts: dict[str, Draft]) -> Receipt:
         sample = request.sample
-        draft = self._draft(request.pool, request.space, drafts)
+        draft = self._draft(request, drafts)
         columns, fresh = draft.columns(sample.voters)
         self._require_room(draft, fresh)
         row = LogSample(
@@ -115,10 +115,14 @@ class Committer:
             sample.sample_id, self._settings.durability, existed, expired, draft.next_seq
         )
 
-    def _draft(self, name: str, space: EmbeddingSpace, drafts: dict[str, Draft]) -> Draft:
+    def _draft(self, request: Learn, drafts: dict[str, Draft]) -> Draft:
+        name, space = request.pool, request.space
         draft = drafts.get(name)
         if draft is None:
-            draft = Draft(self._pools.get(name) or self._new_pool(name, space, drafts), [], [])
+            pool = self._pools.get(name)
+            if pool is None and not request.create:
+                raise pool_not_found(name)
+            draft = Draft(pool or self._new_pool(name, space, drafts), [], [])
             draft.pool.require_space(space)
             drafts[name] = draft
         draft.pool.require_space(space)

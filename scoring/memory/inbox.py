@@ -18,6 +18,7 @@ class Learn:
     pool: str
     space: EmbeddingSpace
     sample: NewSample
+    create: bool = True
     done: Future[Receipt] = field(default_factory=Future)
 
 

@@ -209,8 +209,10 @@ class Memory:
         found.require_space(space)
         return found.totals(without)
 
-    def learn(self, pool: str, space: EmbeddingSpace, sample: NewSample) -> Future[Receipt]:
-        """Queues a sample; a pool begins with its first.
+    def learn(
+        self, pool: str, space: EmbeddingSpace, sample: NewSample, *, create: bool = True
+    ) -> Future[Receipt]:
+        """Queues a sample; a pool begins with its first, unless `create` is off.
 
         The future's result means that the sample is durable and that the next
         read finds it; a sample past its time to live is not added.
@@ -219,7 +221,8 @@ class Memory:
             InvalidArrayError: The sample is malformed.
             SpaceMismatchError: The pool has another space. This, TooManyPoolsError
                 and TooManyVotersError may also come through the future, as
-                does MemoryStorageError where the log can't be written.
+                do PoolNotFoundError where there is no pool to add to, and
+                MemoryStorageError where the log can't be written.
             TooManyPoolsError: It would be one pool too many.
             TooManyVotersError: It has more voters than a pool may know.
             MemoryBusyError: Too many samples wait already.
@@ -231,7 +234,7 @@ class Memory:
             found.require_space(space)
         elif len(self._pools) >= self._settings.max_pools:
             raise too_many_pools(self._settings.max_pools)
-        request = Learn(pool, space, own_sample(sample, space, self._settings))
+        request = Learn(pool, space, own_sample(sample, space, self._settings), create)
         self._writer.inbox.put(request)
         return request.done
 

@@ -187,6 +187,24 @@ async def test_one_neighbour_is_the_prompt_itself(pipeline):
     assert reply.estimate.neighbours_used == 1
 
 
+async def test_a_pool_deleted_meanwhile_is_not_created_again(memory, encoder):
+    pipeline = make(memory, encoder)
+    await pipeline.score(request(learn=True))
+    pipeline.close()
+    strict = make(memory, encoder, create_pools=False)
+    encoding = encoder.encode
+
+    async def encode_while_the_pool_goes(texts):
+        await asyncio.wrap_future(memory.delete("p"))
+        return await encoding(texts)
+
+    encoder.encode = encode_while_the_pool_goes
+    reply = await strict.score(request(learn=True, sample_id="late"))
+    assert (reply.learned.durability, reply.learned.reason) == (None, "POOL_NOT_FOUND")
+    assert not memory.has("p")
+    strict.close()
+
+
 async def test_voters_who_are_absent_help_to_tell_the_others_apart(pipeline):
     for index in range(3):
         await pipeline.score(request(learn=True, sample_id=f"s{index}"))
@@ -209,7 +227,7 @@ async def test_learning_says_how_durable_it_is(pipeline, memory):
 async def test_a_ranking_is_worth_having_when_learning_fails(
     pipeline, memory, monkeypatch, error, late
 ):
-    def learn(*_):
+    def learn(*_, **__):
         if not late:
             raise error
         future = Future()
@@ -227,7 +245,7 @@ async def test_a_caller_who_gives_up_while_learning_does_not_stop_the_writer(
     pipeline, memory, monkeypatch
 ):
     writing: Future = Future()
-    monkeypatch.setattr(memory, "learn", lambda *_: writing)
+    monkeypatch.setattr(memory, "learn", lambda *_, **__: writing)
     call = asyncio.create_task(pipeline.score(request(learn=True)))
     await asyncio.sleep(0.1)
     call.cancel()
