@@ -182,13 +182,14 @@ async def test_those_who_wait_when_the_batcher_ends_are_told():
     encoder = FakeEncoder()
     encoder.gate.clear()
     async with running(encoder) as batcher:
-        calls = [asyncio.create_task(batcher.encode([text])) for text in "ab"]
+        running_one = asyncio.create_task(batcher.encode(["a"]))
         await until(lambda: batcher.stuck)
-        await until(lambda: len(batcher._waiting) == 1)
+        waiting_one = asyncio.create_task(batcher.encode(["b"]))
+        await until(lambda: any(ticket.pending for ticket in batcher._waiting))
     async with asyncio.timeout(5):
         with pytest.raises(EncodingFailedError):
-            await calls[1]
-    calls[0].cancel()
+            await waiting_one
+    running_one.cancel()
 
 
 async def test_the_end_of_the_batcher_ends_its_threads():
