@@ -92,14 +92,8 @@ class NewSample:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredSample:
-    """A sample as it lies in the log; the same fields as `NewSample`."""
-
-    sample_id: str
-    prompt: NDArray[np.float32]
-    voters: tuple[str, ...]
-    pairs: NDArray[np.float32]
-    learned_at: float
+class StoredSample(NewSample):
+    """A sample as it lies in the log; it can be learned again as it is."""
 
 
 @dataclass(frozen=True, slots=True)
