@@ -1,12 +1,13 @@
-"""Kills a learning process again and again; counts acknowledged samples that were lost.
+"""Kills a learning process again and again; counts what it acknowledged and lost.
 
     python benchmarks/memory_kill.py --rounds 100
 
-Each round starts a process that opens the same memory and learns from several
-threads, printing every sample whose receipt it holds. The process is killed
-with SIGKILL, at a random moment or at a chosen point inside a write; then the
-memory is opened here, and every acknowledged sample that the pool has not
-evicted since must be in the log and be recalled.
+Each round starts a process that opens the same memory, and learns and records
+outcomes from several threads, printing every sample and outcome whose receipt
+it holds. The process is killed with SIGKILL, at a random moment or at a chosen
+point inside a write; then the memory is opened here, and every acknowledged
+sample and outcome that the pool has not evicted since must be in the log and be
+recalled.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,27 +29,35 @@ from typing import Any
 import numpy as np
 
 from scoring.kernels import row_contrasts
-from scoring.memory import EmbeddingSpace, Memory, MemorySettings, NewSample
+from scoring.memory import EmbeddingSpace, Memory, MemorySettings, NewOutcome, NewSample
+from scoring.memory.graph_log import GraphLog
 from scoring.memory.log import Log
+from scoring.memory.outcomes.ledger import Ledger
+from scoring.memory.outcomes.log import OutcomeLog
 from scoring.memory.pool import Pool
 from scoring.memory.segment import Segment
 
 SPACE = EmbeddingSpace("kill/benchmark", 16)
 VOTERS = ("a", "b", "c", "d")
+CAPACITY = 4000
 THREADS = 4
+PROMPTS = 8
+"""Prompts that one thread of one process records outcomes of, over and over."""
 POINTS = {
     "commit": (Log, "advance", 40),
+    "outcome": (OutcomeLog, "add", 150),
     "publish": (Pool, "admit", 300),
+    "count": (Ledger, "admit", 200),
     "merge": (Segment, "insert", 200),
     "save": (Segment, "save", 2),
-    "vouch": (Log, "put_segment", 2),
+    "vouch": (GraphLog, "put_segment", 2),
 }
 """Where a process may kill itself: the n-th call of a method, half done."""
 
 
 def settings(directory: Path) -> MemorySettings:
     """Small graphs, so that they are filled, saved and dropped all the time."""
-    return MemorySettings(directory, capacity=4000, exact=64, segment_samples=256)
+    return MemorySettings(directory, capacity=CAPACITY, exact=64, segment_samples=256)
 
 
 def make_sample(name: str) -> NewSample:
@@ -57,6 +67,16 @@ def make_sample(name: str) -> NewSample:
     count = int(rng.integers(1, len(VOTERS) + 1))
     pairs = rng.random(count * (count - 1) // 2, np.float32)
     return NewSample(name, prompt, VOTERS[:count], pairs, 0.0)
+
+
+def make_outcome(name: str, thread: int, number: int) -> NewOutcome:
+    """An outcome of a prompt: odd threads show its vector, the others name its sample."""
+    model, quality = VOTERS[number % len(VOTERS)], number % 5 / 4
+    subject = f"{name}-{thread}-{number % PROMPTS}"
+    if thread % 2:
+        prompt = make_sample(subject).prompt
+        return NewOutcome(f"{name}-{thread}-{number}", model, quality, 0.0, prompt=prompt)
+    return NewOutcome(f"{name}-{thread}-{number}", model, quality, 0.0, sample_id=subject)
 
 
 def kill_at(point: str) -> None:
@@ -76,7 +96,10 @@ def kill_at(point: str) -> None:
 
 
 def learn_for_ever(directory: Path, prefix: str) -> None:
-    """The process to kill: prints `ready`, then the name and revision of each receipt."""
+    """The process to kill: prints `ready`, then what each receipt says.
+
+    That is the name of a sample and the revision, or of an outcome and its subject.
+    """
     row_contrasts(np.zeros(3, np.float32), 3)  # compiled before the clock starts
     memory = Memory.open(settings(directory))
     os.write(1, b"ready\n")
@@ -85,7 +108,10 @@ def learn_for_ever(directory: Path, prefix: str) -> None:
         for number in itertools.count():
             name = f"{prefix}-{thread}-{number}"
             receipt = memory.learn("pool", SPACE, make_sample(name)).result()
-            os.write(1, f"{name} {receipt.revision}\n".encode())
+            os.write(1, f"sample {name} {receipt.revision}\n".encode())
+            outcome = make_outcome(prefix, thread, number)
+            recorded = memory.record("pool", SPACE, outcome).result()
+            os.write(1, f"outcome {name} {recorded.sample_id}\n".encode())
 
     threads = [threading.Thread(target=run, args=(n,)) for n in range(THREADS)]
     for thread in threads:
@@ -116,13 +142,25 @@ class Tally:
     """What was acknowledged in all rounds, and what became of it."""
 
     acknowledged: dict[str, int] = field(default_factory=dict)
+    """Revision of each sample."""
+    recorded: dict[str, str] = field(default_factory=dict)
+    """Subject of each outcome."""
     lost: set[str] = field(default_factory=set)
     not_recalled: set[str] = field(default_factory=set)
     checked: int = 0
+    outcomes_checked: int = 0
     opening_seconds: list[float] = field(default_factory=list)
 
+    def take(self, line: str) -> None:
+        """Notes a receipt."""
+        kind, name, rest = line.split()
+        if kind == "sample":
+            self.acknowledged[name] = int(rest)
+        else:
+            self.recorded[name] = rest
+
     def check(self, directory: Path) -> None:
-        """Opens the memory and looks for every sample that must be live."""
+        """Opens the memory and looks for everything that must be live."""
         start = time.perf_counter()
         with Memory.open(settings(directory)) as memory:
             self.opening_seconds.append(time.perf_counter() - start)
@@ -135,6 +173,7 @@ class Tally:
             for name, revision in self.acknowledged.items():
                 if revision > oldest:
                     self._check(memory, name, found=name in stored)
+            self._check_outcomes(memory)
 
     def _check(self, memory: Memory, name: str, *, found: bool) -> None:
         self.checked += 1
@@ -148,6 +187,23 @@ class Tally:
         if nearest.squared_distances[0] > 0 or not same:
             self.not_recalled.add(name)
 
+    def _check_outcomes(self, memory: Memory) -> None:
+        stored = {outcome.outcome_id: outcome for outcome in memory.outcomes("pool")}
+        counts = memory.outcome_totals("pool").counts
+        assert memory.describe("pool").outcomes == len(stored) == counts.sum()
+        # Few prompts were begun without a receipt: half of the capacity is surely live.
+        subjects = dict.fromkeys(reversed(self.recorded.values()))
+        live = set(itertools.islice(subjects, CAPACITY // 2))
+        wanted = {name for name, subject in self.recorded.items() if subject in live}
+        self.outcomes_checked += len(wanted)
+        self.lost |= wanted - stored.keys()
+        of_subject = Counter(outcome.sample_id for outcome in stored.values())
+        for outcome in {each.sample_id: each for each in stored.values()}.values():
+            near = memory.recall_outcomes("pool", SPACE, outcome.prompt, 2)
+            found = near.counts[near.squared_distances == 0].sum(axis=1)
+            if of_subject[outcome.sample_id] not in found:
+                self.not_recalled.add(outcome.outcome_id)
+
 
 def kill_rounds(directory: Path, rounds: int, seed: int) -> Tally:
     """Runs, kills and checks; every second round dies at a chosen point."""
@@ -157,8 +213,7 @@ def kill_rounds(directory: Path, rounds: int, seed: int) -> Tally:
         # A process that waits for its point has time to come there.
         delay = 20.0 if point else rng.uniform(0.0, 0.8)
         for line in run_and_kill(directory, f"r{seed}.{number}", delay, point):
-            name, revision = line.split()
-            tally.acknowledged[name] = int(revision)
+            tally.take(line)
         tally.check(directory)
     return tally
 
@@ -180,7 +235,9 @@ def main() -> None:
     print(f"rounds killed                {options.rounds}")
     print(f"samples acknowledged         {len(tally.acknowledged)}")
     print(f"checks of live samples       {tally.checked}")
-    print(f"acknowledged samples lost    {len(tally.lost)}")
+    print(f"outcomes acknowledged        {len(tally.recorded)}")
+    print(f"checks of live outcomes      {tally.outcomes_checked}")
+    print(f"acknowledged, but lost       {len(tally.lost)}")
     print(f"in the log, not recalled     {len(tally.not_recalled)}")
     print(f"longest start after a kill   {max(tally.opening_seconds):.2f} s")
 

@@ -23,6 +23,30 @@ class InvalidArrayError(ScoringError):
     reason = "INVALID_ARRAY"
 
 
+class UnknownModelError(ScoringError):
+    """A policy names a model that is not among those to choose from."""
+
+    reason = "UNKNOWN_MODEL"
+
+
+class PolicyNeedsCostsError(ScoringError):
+    """A policy weighs costs, and none of the models has one."""
+
+    reason = "COSTS_UNKNOWN"
+
+
+class NoCandidateError(ScoringError):
+    """A policy leaves no model to choose."""
+
+    reason = "NO_CANDIDATE"
+
+
+class RouterUnreadyError(ScoringError):
+    """A router has nothing yet to score models with."""
+
+    reason = "ROUTER_UNREADY"
+
+
 class PoolNotFoundError(ScoringError):
     """No pool has this name."""
 
@@ -57,3 +81,9 @@ class MemoryStorageError(ScoringError):
     """The durable log can't be read or written."""
 
     reason = "MEMORY_STORAGE"
+
+
+class SampleNotFoundError(ScoringError):
+    """The pool has neither a sample of this name nor outcomes of one."""
+
+    reason = "SAMPLE_NOT_FOUND"

@@ -1,9 +1,17 @@
 """The neighbour memory: pools of prompts, and how far the answers to them lay apart.
 
-It keeps prompt vectors and distances, never text. See `Memory`.
+Beside that it keeps how good answers were, where that was recorded. It keeps prompt
+vectors, distances and qualities, never text. See `Memory`.
 """
 
 from scoring.memory.memory import Memory
+from scoring.memory.outcomes.values import (
+    NewOutcome,
+    OutcomeNeighbourhood,
+    OutcomeReceipt,
+    OutcomeTotals,
+    StoredOutcome,
+)
 from scoring.memory.values import (
     Durability,
     EmbeddingSpace,
@@ -21,8 +29,13 @@ __all__ = [
     "HnswParameters",
     "Memory",
     "MemorySettings",
+    "NewOutcome",
     "NewSample",
+    "OutcomeNeighbourhood",
+    "OutcomeReceipt",
+    "OutcomeTotals",
     "PoolDescription",
     "Receipt",
+    "StoredOutcome",
     "StoredSample",
 ]

@@ -1,14 +1,17 @@
-"""A pool's samples as they lie in the log."""
+"""A pool's samples and outcomes as they lie in the log."""
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
-from sqlite3 import Error
+from sqlite3 import Connection, Error
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scoring.errors import MemoryStorageError
 from scoring.memory.log import columns_of
+from scoring.memory.outcomes.values import StoredOutcome
 from scoring.memory.schema import connect
 from scoring.memory.values import StoredSample
 
@@ -23,32 +26,77 @@ def stored_samples(path: Path, pool: int) -> Iterator[StoredSample]:
     Raises:
         MemoryStorageError: The log can't be read.
     """
+    with _one_moment(path) as connection:
+        names = _names(
+            connection, 'SELECT name FROM voters WHERE pool_id = ? ORDER BY "column"', pool
+        )
+        rows = _rows(
+            connection,
+            "SELECT sample_id, learned_at, voters, pairs, prompt FROM samples "
+            "WHERE pool_id = ? ORDER BY seq",
+            pool,
+        )
+        for sample_id, learned_at, voters, pairs, prompt in rows:
+            yield StoredSample(
+                sample_id=sample_id,
+                prompt=_vector(prompt),
+                voters=tuple(names[column] for column in columns_of(voters)),
+                pairs=_vector(pairs),
+                learned_at=learned_at,
+            )
+
+
+def stored_outcomes(path: Path, pool: int) -> Iterator[StoredOutcome]:
+    """Streams the outcomes of a pool in the same way, in the order in which they were recorded.
+
+    Raises:
+        MemoryStorageError: The log can't be read.
+    """
+    with _one_moment(path) as connection:
+        names = _names(
+            connection, 'SELECT name FROM models WHERE pool_id = ? ORDER BY "column"', pool
+        )
+        # The plus keeps the planner from sorting all rows by id before the first is out.
+        rows = _rows(
+            connection,
+            "SELECT outcome_id, model, quality, recorded_at, sample_id, prompt "
+            "FROM outcomes o JOIN subjects s ON s.pool_id = o.pool_id AND s.seq = o.subject "
+            "WHERE +o.pool_id = ? ORDER BY o.id",
+            pool,
+        )
+        for outcome_id, model, quality, recorded_at, sample_id, prompt in rows:
+            yield StoredOutcome(
+                outcome_id=outcome_id,
+                model=names[model],
+                quality=quality,
+                recorded_at=recorded_at,
+                sample_id=sample_id,
+                prompt=_vector(prompt),
+            )
+
+
+@contextmanager
+def _one_moment(path: Path) -> Iterator[Connection]:
+    """A connection that sees the log as it is now."""
     try:
         with closing(connect(path)) as connection:
             connection.execute("BEGIN")
-            rows = connection.execute(
-                'SELECT name FROM voters WHERE pool_id = ? ORDER BY "column"', (pool,)
-            )
-            names = [name for (name,) in rows]
-            cursor = connection.execute(
-                "SELECT sample_id, learned_at, voters, pairs, prompt FROM samples "
-                "WHERE pool_id = ? ORDER BY seq",
-                (pool,),
-            )
-            while chunk := cursor.fetchmany(_CHUNK):
-                yield from (_sample(row, names) for row in chunk)
+            yield connection
     except Error as error:
         raise MemoryStorageError(
             f"The memory's log can't be read ({error}): see to its disk and try again."
         ) from error
 
 
-def _sample(row: tuple[str, float, bytes, bytes, bytes], names: list[str]) -> StoredSample:
-    sample_id, learned_at, voters, pairs, prompt = row
-    return StoredSample(
-        sample_id=sample_id,
-        prompt=np.frombuffer(prompt, "<f4").astype(np.float32),
-        voters=tuple(names[column] for column in columns_of(voters)),
-        pairs=np.frombuffer(pairs, "<f4").astype(np.float32),
-        learned_at=learned_at,
-    )
+def _names(connection: Connection, query: str, pool: int) -> list[str]:
+    return [name for (name,) in connection.execute(query, (pool,))]
+
+
+def _rows(connection: Connection, query: str, pool: int) -> Iterator[tuple[Any, ...]]:
+    cursor = connection.execute(query, (pool,))
+    while chunk := cursor.fetchmany(_CHUNK):
+        yield from chunk
+
+
+def _vector(blob: bytes) -> NDArray[np.float32]:
+    return np.frombuffer(blob, "<f4").astype(np.float32)

@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from scoring.errors import MemoryBusyError, MemoryStorageError
+from scoring.memory.outcomes.values import NewOutcome, OutcomeReceipt
 from scoring.memory.values import EmbeddingSpace, NewSample, Receipt
 
 CLOSED = "The memory is closed: open it again to learn."
@@ -23,6 +24,17 @@ class Learn:
 
 
 @dataclass(frozen=True, slots=True)
+class Record:
+    """An outcome to add, under the name of its subject."""
+
+    pool: str
+    space: EmbeddingSpace | None
+    outcome: NewOutcome
+    create: bool = True
+    done: Future[OutcomeReceipt] = field(default_factory=Future)
+
+
+@dataclass(frozen=True, slots=True)
 class Delete:
     """A pool to remove."""
 
@@ -30,7 +42,7 @@ class Delete:
     done: Future[int] = field(default_factory=Future)
 
 
-Request = Learn | Delete
+Request = Learn | Record | Delete
 
 
 class Inbox:

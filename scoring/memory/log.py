@@ -1,4 +1,4 @@
-"""The durable log: every statement that the memory runs."""
+"""The durable log: its transactions, and what it says of pools and samples."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from scoring.errors import MemoryStorageError
 from scoring.memory.agreement import Columns
 from scoring.memory.files import make_file
+from scoring.memory.graph_log import GraphLog
+from scoring.memory.outcomes.log import OutcomeLog
 from scoring.memory.schema import FILE, connect, lock_directory, prepare
 from scoring.memory.values import Durability, EmbeddingSpace
 
@@ -29,6 +31,8 @@ class PoolRecord:
     created_at: float
     next_seq: int
     voters: tuple[str, ...]
+    next_subject: int = 0
+    models: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +47,6 @@ class LogSample:
     prompt: NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class SegmentRecord:
-    """A saved graph that the log vouches for."""
-
-    first: int
-    last: int
-    sealed: bool
-    file: str
-    sha256: str
-    parameters: str
-    twins: NDArray[np.int64]
-
-
 def columns_of(blob: bytes) -> Columns:
     """Voters of a sample as the log packs them."""
     return tuple(np.frombuffer(blob, "<u2").tolist())
@@ -66,10 +57,17 @@ class Log:
 
     What changes the log must run inside `transaction`. Errors of SQLite pass
     through as `sqlite3.Error`.
+
+    Attributes:
+        path: The database file.
+        graphs: What it says of prompt vectors and saved graphs.
+        outcomes: What it says of outcomes.
     """
 
     def __init__(self, connection: sqlite3.Connection, lock: IO[bytes], path: Path) -> None:
         self.path = path
+        self.graphs = GraphLog(connection)
+        self.outcomes = OutcomeLog(connection)
         self._connection = connection
         self._lock = lock
 
@@ -85,8 +83,7 @@ class Log:
         path = directory / FILE
         try:
             make_file(path)
-            connection = connect(path, durability=durability)
-            prepare(connection, path)
+            connection = cls._connect(path, durability)
         except (sqlite3.Error, OSError) as error:
             lock.close()
             raise MemoryStorageError(
@@ -97,6 +94,16 @@ class Log:
             lock.close()
             raise
         return cls(connection, lock, path)
+
+    @staticmethod
+    def _connect(path: Path, durability: Durability) -> sqlite3.Connection:
+        connection = connect(path, durability=durability)
+        try:
+            prepare(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def close(self) -> None:
         """Closes the database and lets other processes open the directory."""
@@ -119,12 +126,15 @@ class Log:
     def pools(self) -> list[PoolRecord]:
         """Every pool."""
         rows = self._connection.execute(
-            "SELECT id, name, space_id, dimension, created_at, next_seq FROM pools"
+            "SELECT id, name, space_id, dimension, created_at, next_seq, next_subject FROM pools"
         ).fetchall()
         return [
-            PoolRecord(key, name, EmbeddingSpace(space, dimension), at, seq, self._voters(key))
-            for key, name, space, dimension, at, seq in rows
-        ]
+            PoolRecord(
+                key, name, EmbeddingSpace(space, dimension), at, seq, self._voters(key),
+                subject, self.outcomes.models(key),
+            )
+            for key, name, space, dimension, at, seq, subject in rows
+        ]  # fmt: skip
 
     def _voters(self, pool: int) -> tuple[str, ...]:
         rows = self._connection.execute(
@@ -168,6 +178,14 @@ class Log:
             "DELETE FROM samples WHERE pool_id = ? AND seq < ?", (pool, oldest)
         )
 
+    def prompt(self, pool: int, sample_id: str, oldest: int) -> NDArray[np.float32] | None:
+        """Prompt (d,) of the sample of this name, if there is one numbered `oldest` or later."""
+        row = self._connection.execute(
+            "SELECT prompt FROM samples WHERE pool_id = ? AND sample_id = ? AND seq >= ?",
+            (pool, sample_id, oldest),
+        ).fetchone()
+        return None if row is None else np.frombuffer(row[0], "<f4").astype(np.float32)
+
     def drop_samples(self, pool: int, seqs: Iterable[int]) -> None:
         """Drops samples by number."""
         self._connection.executemany(
@@ -180,46 +198,9 @@ class Log:
 
     def drop_pool(self, pool: int) -> None:
         """Drops a pool with everything that belongs to it."""
-        for table in ("samples", "voters", "segments"):
+        for table in ("samples", "voters", "segments", "outcomes", "subjects", "models"):
             self._connection.execute(f"DELETE FROM {table} WHERE pool_id = ?", (pool,))  # noqa: S608 — the names stand above
         self._connection.execute("DELETE FROM pools WHERE id = ?", (pool,))
-
-    def segments(self, pool: int) -> list[SegmentRecord]:
-        """The saved graphs of a pool, in order of time."""
-        rows = self._connection.execute(
-            "SELECT first_seq, last_seq, sealed, file, sha256, parameters, twins FROM segments "
-            "WHERE pool_id = ? ORDER BY first_seq",
-            (pool,),
-        )
-        return [
-            SegmentRecord(
-                first, last, bool(sealed), file, sha256, parameters,
-                np.frombuffer(twins, "<i8").astype(np.int64).reshape(-1, 2),
-            )
-            for first, last, sealed, file, sha256, parameters, twins in rows
-        ]  # fmt: skip
-
-    def put_segment(self, pool: int, record: SegmentRecord) -> None:
-        """Vouches for a saved graph, in place of an older one that begins with the same sample."""
-        self._connection.execute(
-            "INSERT OR REPLACE INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                pool,
-                record.first,
-                record.last,
-                record.sealed,
-                record.file,
-                record.sha256,
-                record.parameters,
-                record.twins.astype("<i8").tobytes(),
-            ),
-        )
-
-    def drop_segment(self, pool: int, first: int) -> None:
-        """Vouches no longer for the saved graph that begins with this sample."""
-        self._connection.execute(
-            "DELETE FROM segments WHERE pool_id = ? AND first_seq = ?", (pool, first)
-        )
 
     def agreements(self, pool: int) -> Iterator[list[tuple[int, str, float, bytes, bytes]]]:
         """Every sample but its prompt, oldest first, in chunks.
@@ -233,17 +214,3 @@ class Log:
         )
         while chunk := cursor.fetchmany(_CHUNK):
             yield chunk
-
-    def prompts(
-        self, pool: int, first: int, last: int
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """Prompts from `first` to `last`, in chunks: seqs (n,), vectors (n, d)."""
-        cursor = self._connection.execute(
-            "SELECT seq, prompt FROM samples WHERE pool_id = ? AND seq BETWEEN ? AND ? "
-            "ORDER BY seq",
-            (pool, first, last),
-        )
-        while chunk := cursor.fetchmany(_CHUNK):
-            vectors = np.frombuffer(b"".join(prompt for _, prompt in chunk), "<f4")
-            seqs = np.array([seq for seq, _ in chunk], np.int64)
-            yield seqs, vectors.astype(np.float32).reshape(len(chunk), -1)

@@ -2,48 +2,39 @@
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Self
 
-import numpy as np
-from numpy.typing import NDArray
-
-from scoring.errors import InvalidArrayError, MemoryStorageError
-from scoring.evidence import Neighbourhood, Totals
-from scoring.memory.export import stored_samples
-from scoring.memory.inbox import CLOSED, Delete, Learn
+from scoring.errors import MemoryStorageError
+from scoring.memory.inbox import Delete, Learn, Record
 from scoring.memory.loading import load_pool
 from scoring.memory.log import Log
+from scoring.memory.outcomes.values import NewOutcome, OutcomeReceipt
 from scoring.memory.pool import Pool
+from scoring.memory.reading import MemoryReader
 from scoring.memory.snapshots import Snapshots
 from scoring.memory.validation import (
-    own_prompt,
+    own_outcome,
     own_sample,
-    pool_not_found,
     require_identity,
     require_settings,
     too_many_pools,
 )
-from scoring.memory.values import (
-    EmbeddingSpace,
-    MemorySettings,
-    NewSample,
-    PoolDescription,
-    Receipt,
-    StoredSample,
-)
+from scoring.memory.values import EmbeddingSpace, MemorySettings, NewSample, Receipt
 from scoring.memory.writer import Writer
 
 
-class Memory:
+class Memory(MemoryReader):
     """Pools of samples: prompt vectors, and distances between the answers to them.
 
-    Reads come from any thread and answer from memory. Learning is queued for
-    one writer thread, and acknowledged by a future once it is durable and
+    Beside its samples a pool keeps outcomes: how good the answers to a prompt
+    were. Reads come from any thread and answer from memory. Learning is queued
+    for one writer thread, and acknowledged by a future once it is durable and
     visible to the next read. A pool keeps the latest `capacity` samples that it
-    took, less those past their time to live.
+    took, less those past their time to live, and likewise of prompts with
+    outcomes.
 
     Attributes:
         failure: Gets the exception if the writer thread dies, which only a
@@ -58,11 +49,10 @@ class Memory:
         pools: dict[str, Pool],
         writer: Writer,
     ) -> None:
+        super().__init__(pools, log.path)
         self._settings = settings
         self._log = log
-        self._pools = pools
         self._writer = writer
-        self._closed = False
         self.failure = writer.failure
 
     @classmethod
@@ -97,8 +87,11 @@ class Memory:
         with log.transaction():
             if settings.time_to_live is not None:
                 log.drop_learned_before(clock() - settings.time_to_live)
+                log.outcomes.drop_recorded_before(clock() - settings.time_to_live)
             for record in log.pools():
                 log.advance(record.id, record.next_seq, record.next_seq - settings.capacity)
+                oldest = record.next_subject - settings.capacity
+                log.outcomes.advance(record.id, record.next_subject, oldest)
         pools = {record.name: load_pool(log, snapshots, record, settings) for record in log.pools()}
         writer = Writer(log, pools, snapshots, settings, clock)
         writer.start()
@@ -122,93 +115,6 @@ class Memory:
     ) -> None:
         self.close()
 
-    def has(self, pool: str) -> bool:
-        """Whether there is a pool of this name."""
-        return pool in self._pools
-
-    def space(self, pool: str) -> EmbeddingSpace:
-        """Where a pool's vectors live. Waits for nobody.
-
-        Raises:
-            PoolNotFoundError: There is none of this name.
-        """
-        return self._pool(pool).space
-
-    def revision(self, pool: str) -> int:
-        """How many samples a pool has ever taken. Waits for nobody.
-
-        Raises:
-            PoolNotFoundError: There is none of this name.
-        """
-        return self._pool(pool).next_seq
-
-    def describe(self, pool: str) -> PoolDescription:
-        """One pool. Takes time with its live samples: about 0.2 ms for 100,000.
-
-        Raises:
-            PoolNotFoundError: There is none of this name.
-        """
-        return self._pool(pool).describe()
-
-    def descriptions(self) -> list[PoolDescription]:
-        """Every pool, by name."""
-        pools = sorted(self._pools.values(), key=lambda pool: pool.name)
-        return [pool.describe() for pool in pools]
-
-    def require_space(self, pool: str, space: EmbeddingSpace) -> None:
-        """Refuses vectors that a pool can't compare with its own.
-
-        Raises:
-            PoolNotFoundError: There is no pool of this name.
-            SpaceMismatchError: The pool has another space.
-        """
-        self._pool(pool).require_space(space)
-
-    def recall(
-        self,
-        pool: str,
-        space: EmbeddingSpace,
-        prompt: NDArray[np.float32],
-        k: int,
-        *,
-        without: str = "",
-    ) -> Neighbourhood:
-        """The live samples whose prompts are nearest.
-
-        Args:
-            pool: Name of the pool.
-            space: Where the prompt's vector lives.
-            prompt: (d,) float32.
-            k: Most samples to recall; 0 or more.
-            without: Name of a sample that is not recalled though it be live.
-
-        Raises:
-            PoolNotFoundError: There is no pool of this name.
-            SpaceMismatchError: The pool has another space.
-            InvalidArrayError: The prompt has another shape or is not finite, or k is negative.
-        """
-        found = self._pool(pool)
-        found.require_space(space)
-        if k < 0:
-            raise InvalidArrayError("k must be 0 or more.", field="k")
-        return found.recall(own_prompt(prompt, space.dimension), k, without)
-
-    def totals(self, pool: str, space: EmbeddingSpace, *, without: str = "") -> Totals:
-        """Sums over every live sample of a pool.
-
-        Args:
-            pool: Name of the pool.
-            space: Where the caller's vectors live.
-            without: Name of a sample that is left out though it be live.
-
-        Raises:
-            PoolNotFoundError: There is no pool of this name.
-            SpaceMismatchError: The pool has another space.
-        """
-        found = self._pool(pool)
-        found.require_space(space)
-        return found.totals(without)
-
     def learn(
         self, pool: str, space: EmbeddingSpace, sample: NewSample, *, create: bool = True
     ) -> Future[Receipt]:
@@ -228,29 +134,52 @@ class Memory:
             MemoryBusyError: Too many samples wait already.
             MemoryStorageError: The memory is closed, or its writer died.
         """
-        require_identity(pool, space)
-        found = self._pools.get(pool)
-        if found is not None:
-            found.require_space(space)
-        elif len(self._pools) >= self._settings.max_pools:
-            raise too_many_pools(self._settings.max_pools)
+        self._expect(pool, space)
         request = Learn(pool, space, own_sample(sample, space, self._settings), create)
         self._writer.inbox.put(request)
         return request.done
 
-    def samples(self, pool: str) -> Iterator[StoredSample]:
-        """Streams a pool from the log, oldest first.
+    def record(
+        self,
+        pool: str,
+        space: EmbeddingSpace | None,
+        outcome: NewOutcome,
+        *,
+        create: bool = True,
+    ) -> Future[OutcomeReceipt]:
+        """Queues the quality of one answer.
 
-        The view is that of the moment when the first is asked for, whatever is
-        learned meanwhile.
+        The outcome belongs to a prompt, its subject (see `NewOutcome`), of which
+        the memory keeps a copy: outcomes outlive the sample that they name. A
+        pool may begin with an outcome that carries its prompt, unless `create`
+        is off. The future means what it means for `learn`.
+
+        Args:
+            pool: Name of the pool.
+            space: Where the prompt's vector lives; may be absent where the
+                outcome has none.
+            outcome: What to add.
+            create: Whether the pool may be made.
 
         Raises:
-            PoolNotFoundError: There is no pool of this name.
-            MemoryStorageError: The log can't be read (may come later).
+            InvalidArrayError: The outcome is malformed.
+            SpaceMismatchError: The pool has another space. This, TooManyPoolsError
+                and TooManyVotersError (too many models) may also come through
+                the future, as do PoolNotFoundError where there is no pool,
+                SampleNotFoundError where the pool has neither a sample nor a
+                subject of this name, and MemoryStorageError.
+            TooManyPoolsError: It would be one pool too many.
+            MemoryBusyError: Too many requests wait already.
+            MemoryStorageError: The memory is closed, or its writer died.
         """
-        if self._closed:
-            raise MemoryStorageError(CLOSED)
-        return stored_samples(self._log.path, self._pool(pool).id)
+        own = own_outcome(outcome, space)
+        if own.prompt is not None and space is not None:
+            self._expect(pool, space)
+        elif space is not None and pool in self._pools:
+            self._pools[pool].require_space(space)
+        request = Record(pool, space, own, create)
+        self._writer.inbox.put(request)
+        return request.done
 
     def delete(self, pool: str) -> Future[int]:
         """Queues the removal of a pool; the future gives the number of its live samples.
@@ -266,8 +195,10 @@ class Memory:
         self._writer.inbox.put(request)
         return request.done
 
-    def _pool(self, name: str) -> Pool:
-        pool = self._pools.get(name)
-        if pool is None:
-            raise pool_not_found(name)
-        return pool
+    def _expect(self, pool: str, space: EmbeddingSpace) -> None:
+        require_identity(pool, space)
+        found = self._pools.get(pool)
+        if found is not None:
+            found.require_space(space)
+        elif len(self._pools) >= self._settings.max_pools:
+            raise too_many_pools(self._settings.max_pools)

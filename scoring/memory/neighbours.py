@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.memory.exact import ExactBuffer, Found, nearest
+from scoring.memory.graph_log import Collection
 from scoring.memory.locks import SharedLock
 from scoring.memory.segment import Segment
 from scoring.memory.values import MemorySettings
@@ -21,14 +22,18 @@ class NeighbourIndex:
     `search` runs under the read lock. `add` and `forget` run under the write
     lock. The others are called by the writer without the lock and take it
     themselves, for one insertion, or to put in what was built beside the readers.
+
+    Attributes:
+        vectors: Whose vectors they are.
+        segments: The graphs, in order of time.
     """
 
-    def __init__(self, dimension: int, settings: MemorySettings, lock: SharedLock) -> None:
-        self._dimension = dimension
+    def __init__(self, vectors: Collection, settings: MemorySettings, lock: SharedLock) -> None:
+        self.vectors = vectors
         self._settings = settings
         self._lock = lock
-        self._recent = ExactBuffer(dimension)
-        self._elders = ExactBuffer(dimension)
+        self._recent = ExactBuffer(vectors.dimension)
+        self._elders = ExactBuffer(vectors.dimension)
         self.segments: tuple[Segment, ...] = ()
 
     @property
@@ -84,7 +89,9 @@ class NeighbourIndex:
     def youngest(self) -> Segment:
         """The graph that takes new samples."""
         if not self.segments or self.segments[-1].full:
-            segment = Segment(self._dimension, self._settings.segment_size, self._settings.hnsw)
+            segment = Segment(
+                self.vectors.dimension, self._settings.segment_size, self._settings.hnsw
+            )
             self.segments = (*self.segments, segment)
         return self.segments[-1]
 

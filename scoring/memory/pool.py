@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 from scoring.errors import SpaceMismatchError
 from scoring.evidence import Neighbourhood, Totals
 from scoring.memory.agreement import AgreementTable, Columns, in_column_order
+from scoring.memory.graph_log import Collection
 from scoring.memory.locks import SharedLock
 from scoring.memory.log import LogSample, PoolRecord
 from scoring.memory.neighbours import NeighbourIndex
+from scoring.memory.outcomes.ledger import Ledger
 from scoring.memory.slots import SlotMap
 from scoring.memory.totals import LiveTotals, Share
 from scoring.memory.values import EmbeddingSpace, MemorySettings, PoolDescription
@@ -26,7 +28,9 @@ class Pool:
         self.next_seq = record.next_seq
         self.voters: tuple[str, ...] = ()
         self.lock = SharedLock()
-        self.neighbours = NeighbourIndex(record.space.dimension, settings, self.lock)
+        vectors = Collection(record.id, "samples", record.space.dimension)
+        self.neighbours = NeighbourIndex(vectors, settings, self.lock)
+        self.outcomes = Ledger(record, settings, self.lock)
         self._capacity = settings.capacity
         self._created_at = record.created_at
         self._slots = SlotMap(settings.capacity)
@@ -52,6 +56,11 @@ class Pool:
     def samples(self) -> int:
         """How many samples are live."""
         return self._slots.live
+
+    @property
+    def indexes(self) -> tuple[NeighbourIndex, NeighbourIndex]:
+        """Everything here that has graphs."""
+        return self.neighbours, self.outcomes.neighbours
 
     def recall(self, prompt: NDArray[np.float32], k: int, without: str) -> Neighbourhood:
         """The samples nearest to a prompt (d,), at most `k`; none that is called `without`."""
@@ -86,6 +95,7 @@ class Pool:
                 created_at=self._created_at,
                 oldest_at=oldest,
                 newest_at=newest,
+                outcomes=self.outcomes.outcomes,
             )
 
     def learned_before(self, time: float) -> list[int]:

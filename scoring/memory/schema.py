@@ -9,13 +9,12 @@ from scoring.errors import MemoryStorageError
 from scoring.memory.files import make_directory, make_file
 from scoring.memory.values import Durability
 
-SCHEMA = 1
+SCHEMA = 2
 FILE = "memory.sqlite3"
 _LOCK = "memory.lock"
 _SYNCHRONOUS = {Durability.PROCESS: "NORMAL", Durability.DEVICE: "FULL"}
 # The prompt stands last: reading the columns before it skips its pages.
-_TABLES = """
-BEGIN IMMEDIATE;
+_VERSION_1 = """
 CREATE TABLE pools (
   id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, space_id TEXT NOT NULL,
   dimension INTEGER NOT NULL, created_at REAL NOT NULL, next_seq INTEGER NOT NULL DEFAULT 0);
@@ -31,8 +30,34 @@ CREATE TABLE segments (
   sealed INTEGER NOT NULL, file TEXT NOT NULL, sha256 TEXT NOT NULL, parameters TEXT NOT NULL,
   twins BLOB NOT NULL, PRIMARY KEY (pool_id, first_seq)) WITHOUT ROWID;
 PRAGMA user_version = 1;
-COMMIT;
 """
+# Outcomes, and graphs over the prompts that have them. Graphs saved before stay trusted.
+_VERSION_2 = """
+ALTER TABLE pools ADD COLUMN next_subject INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE models (
+  pool_id INTEGER NOT NULL, "column" INTEGER NOT NULL, name TEXT NOT NULL,
+  PRIMARY KEY (pool_id, "column"), UNIQUE (pool_id, name)) WITHOUT ROWID;
+CREATE TABLE subjects (
+  pool_id INTEGER NOT NULL, seq INTEGER NOT NULL, sample_id TEXT NOT NULL, prompt BLOB NOT NULL,
+  PRIMARY KEY (pool_id, seq), UNIQUE (pool_id, sample_id));
+CREATE TABLE outcomes (
+  id INTEGER PRIMARY KEY, pool_id INTEGER NOT NULL, subject INTEGER NOT NULL,
+  outcome_id TEXT NOT NULL, model INTEGER NOT NULL, quality REAL NOT NULL,
+  recorded_at REAL NOT NULL, UNIQUE (pool_id, outcome_id));
+CREATE INDEX outcomes_of_subject ON outcomes (pool_id, subject);
+ALTER TABLE segments RENAME TO sample_segments;
+CREATE TABLE segments (
+  pool_id INTEGER NOT NULL, vectors TEXT NOT NULL, first_seq INTEGER NOT NULL,
+  last_seq INTEGER NOT NULL, sealed INTEGER NOT NULL, file TEXT NOT NULL, sha256 TEXT NOT NULL,
+  parameters TEXT NOT NULL, twins BLOB NOT NULL,
+  PRIMARY KEY (pool_id, vectors, first_seq)) WITHOUT ROWID;
+INSERT INTO segments SELECT pool_id, 'samples', first_seq, last_seq, sealed, file, sha256,
+  parameters, twins FROM sample_segments;
+DROP TABLE sample_segments;
+PRAGMA user_version = 2;
+"""
+_VERSIONS = (_VERSION_1, _VERSION_2)
+"""What makes each schema of the one before; the first is made of nothing."""
 
 
 def connect(path: Path, *, durability: Durability = Durability.PROCESS) -> sqlite3.Connection:
@@ -69,19 +94,19 @@ def lock_directory(directory: Path) -> IO[bytes]:
 
 
 def prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Makes the tables where there are none.
+    """Makes the tables where there are none, and brings older ones up to date, all or nothing.
 
     Raises:
-        MemoryStorageError: Another version of this program wrote the database.
+        MemoryStorageError: A newer version of this program wrote the database.
+        sqlite3.Error: It can't be read or written; it is what it was.
     """
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA journal_size_limit = 67108864")
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version == 0:
-        connection.executescript(_TABLES)
-    elif version != SCHEMA:
-        connection.close()
+    if not 0 <= version <= SCHEMA:
         raise MemoryStorageError(
-            f"{path} has schema {version} and this program reads schema {SCHEMA}: start the "
-            "program that wrote it, or name another directory."
+            f"{path} has schema {version} and this program reads schemas up to {SCHEMA}: start "
+            "the program that wrote it, or name another directory."
         )
+    if version < SCHEMA:
+        connection.executescript("\n".join(("BEGIN IMMEDIATE;", *_VERSIONS[version:], "COMMIT;")))

@@ -59,6 +59,10 @@ class SlotMap:
         self.live += 1
         return slot
 
+    def renew(self, slot: int, learned_at: float) -> None:
+        """Makes a live sample younger, or leaves it as it is."""
+        self._learned_at[slot] = max(self._learned_at[slot], learned_at)
+
     def remove(self, seq: int) -> None:
         """Frees the slot of a live sample."""
         place = seq % self._capacity

@@ -5,7 +5,8 @@ import sqlite3
 
 from scoring.errors import MemoryStorageError
 from scoring.memory.files import make_directory, make_file
-from scoring.memory.log import Log, SegmentRecord
+from scoring.memory.graph_log import Collection, SegmentRecord
+from scoring.memory.log import Log
 from scoring.memory.segment import Segment, checksum
 from scoring.memory.values import MemorySettings
 
@@ -26,19 +27,19 @@ class Snapshots:
         self._directory = settings.directory / "segments"
         make_directory(self._directory)
 
-    def save(self, pool: int, segment: Segment) -> bool:
+    def save(self, vectors: Collection, segment: Segment) -> bool:
         """Saves a graph; says whether it worked. A failure costs time at restart, nothing else."""
         # Tried once: a full disk is not asked again for every sample that comes.
         segment.saved_last = segment.last
         try:
-            self._save(pool, segment)
+            self._save(vectors, segment)
         except (OSError, sqlite3.Error, MemoryStorageError) as error:
             _logger.warning("A neighbour graph could not be saved: %s", error)
             return False
         return True
 
-    def _save(self, pool: int, segment: Segment) -> None:
-        name = f"{pool}-{segment.first}-{segment.last}.hnsw"
+    def _save(self, vectors: Collection, segment: Segment) -> None:
+        name = f"{vectors.pool}-{vectors.table}-{segment.first}-{segment.last}.hnsw"
         unfinished = self._directory / f"{name}.unfinished"
         make_file(unfinished)
         sha256 = segment.save(unfinished)
@@ -52,32 +53,39 @@ class Snapshots:
             self._parameters(segment.dimension),
             segment.twins(),
         )
-        stale = self._files(pool, segment.first)
+        stale = self._files(vectors, segment.first)
         with self._log.transaction():
-            self._log.put_segment(pool, record)
+            self._log.graphs.put_segment(vectors, record)
         self._unlink(stale - {name})
 
-    def load(self, pool: int, dimension: int, record: SegmentRecord) -> Segment | None:
+    def load(self, vectors: Collection, record: SegmentRecord) -> Segment | None:
         """Reads a saved graph; nothing where its file or its parameters are not what they were."""
         path = self._directory / record.file
         try:
-            if record.parameters != self._parameters(dimension) or checksum(path) != record.sha256:
+            if (
+                record.parameters != self._parameters(vectors.dimension)
+                or checksum(path) != record.sha256
+            ):
                 return None
             segment = Segment.load(
-                path, dimension, self._settings.segment_size, self._settings.hnsw, record.twins
+                path,
+                vectors.dimension,
+                self._settings.segment_size,
+                self._settings.hnsw,
+                record.twins,
             )
         except (OSError, RuntimeError) as error:
-            _logger.warning("Graph %s of pool %d is built anew: %s", record.file, pool, error)
+            _logger.warning("Graph %s is built anew: %s", record.file, error)
             return None
         segment.sealed = record.sealed
         return segment
 
-    def forget(self, pool: int, first: int) -> None:
-        """Removes the saved graph that begins with this sample, if there is one."""
-        stale = self._files(pool, first)
+    def forget(self, vectors: Collection, first: int) -> None:
+        """Removes the saved graph that begins with this vector, if there is one."""
+        stale = self._files(vectors, first)
         try:
             with self._log.transaction():
-                self._log.drop_segment(pool, first)
+                self._log.graphs.drop_segment(vectors, first)
         except sqlite3.Error as error:
             _logger.warning("A neighbour graph could not be removed: %s", error)
         else:
@@ -89,13 +97,12 @@ class Snapshots:
 
     def sweep(self) -> None:
         """Removes every file that the log does not vouch for."""
-        known = {
-            record.file for pool in self._log.pools() for record in self._log.segments(pool.id)
-        }
-        self._unlink({path.name for path in self._directory.iterdir()} - known)
+        found = {path.name for path in self._directory.iterdir()}
+        self._unlink(found - self._log.graphs.files())
 
-    def _files(self, pool: int, first: int) -> set[str]:
-        return {record.file for record in self._log.segments(pool) if record.first == first}
+    def _files(self, vectors: Collection, first: int) -> set[str]:
+        records = self._log.graphs.segments(vectors)
+        return {record.file for record in records if record.first == first}
 
     def _unlink(self, names: set[str]) -> None:
         for name in names:

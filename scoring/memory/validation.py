@@ -1,7 +1,8 @@
-"""What a sample must be before it may wait among others."""
+"""What a sample or an outcome must be before it may wait among others."""
 
 import math
 from dataclasses import replace
+from hashlib import sha256
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +14,7 @@ from scoring.errors import (
     TooManyPoolsError,
     TooManyVotersError,
 )
+from scoring.memory.outcomes.values import NewOutcome
 from scoring.memory.values import EmbeddingSpace, MemorySettings, NewSample
 from scoring.pairs import pair_count
 from scoring.validation import LARGEST_SQUARED_NORM
@@ -78,6 +80,43 @@ def _own_pairs(given: ArrayLike, voters: int) -> NDArray[np.float32]:
     return pairs
 
 
+def own_outcome(outcome: NewOutcome, space: EmbeddingSpace | None) -> NewOutcome:
+    """A copy of an outcome that names its subject and that nobody else can change.
+
+    Raises:
+        InvalidArrayError: A name can't be stored, there is no subject, a number
+            is out of its range, or the prompt is not one of the space.
+    """
+    for field in ("outcome_id", "model"):
+        _require_names(getattr(outcome, field), field=field)
+    quality, recorded_at = float(outcome.quality), float(outcome.recorded_at)
+    if not 0 <= quality <= 1:
+        raise InvalidArrayError("quality must be a number from 0 to 1.", field="quality")
+    if not math.isfinite(recorded_at):
+        raise InvalidArrayError("recorded_at must be a finite time.", field="recorded_at")
+    prompt = _own_subject(outcome, space)
+    sample_id = outcome.sample_id
+    if prompt is None or sample_id:
+        _require_names(sample_id, field="sample_id")
+    else:
+        sample_id = name_of(prompt)
+    return NewOutcome(outcome.outcome_id, outcome.model, quality, recorded_at, sample_id, prompt)
+
+
+def _own_subject(outcome: NewOutcome, space: EmbeddingSpace | None) -> NDArray[np.float32] | None:
+    if outcome.prompt is None:
+        return None
+    if space is None:
+        raise InvalidArrayError("Say in which space the prompt's vector lives.", field="space")
+    return own_prompt(outcome.prompt, space.dimension)
+
+
+def name_of(prompt: NDArray[np.float32]) -> str:
+    """Names a prompt (d,) without a name; equal vectors have the same."""
+    unsigned = prompt + np.float32(0)  # -0 equals 0, and has other bytes
+    return f"prompt-{sha256(unsigned.astype('<f4').tobytes()).hexdigest()[:32]}"
+
+
 def require_identity(pool: str, space: EmbeddingSpace) -> None:
     """Refuses a pool that could not be written down.
 
@@ -89,14 +128,16 @@ def require_identity(pool: str, space: EmbeddingSpace) -> None:
         raise InvalidArrayError("dimension must be 1 or more.", field="space")
 
 
-def _require_names(*names: str) -> None:
+def _require_names(*names: str, field: str = "") -> None:
     for name in names:
         try:
             fine = bool(name.encode())
         except UnicodeEncodeError:
             fine = False
         if not fine:
-            raise InvalidArrayError(f"{name!r} is no name; give text that UTF-8 can carry.")
+            raise InvalidArrayError(
+                f"{name!r} is no name; give text that UTF-8 can carry.", field=field
+            )
 
 
 def require_settings(settings: MemorySettings) -> None:

@@ -19,7 +19,7 @@ class EmbeddingSpace:
 
 
 class Durability(enum.Enum):
-    """How far an acknowledged sample is safe."""
+    """How far an acknowledged sample, or outcome, is safe."""
 
     PROCESS = "process"
     """Survives a crash or a kill of the process."""
@@ -46,17 +46,18 @@ class MemorySettings:
     directory: Path
     """Holds the log and the saved graphs; one process at a time may open it."""
     capacity: int = 100_000
-    """Latest samples that a pool keeps."""
+    """Latest samples that a pool keeps, and latest prompts with outcomes."""
     time_to_live: float | None = None
-    """Seconds after which a sample is forgotten; never if absent."""
+    """Seconds after which a sample is forgotten, and a prompt since its newest outcome; never if
+    absent."""
     max_pools: int = 64
     """Most pools."""
     max_voters: int = 64
-    """Most voters that a pool may ever know."""
+    """Most voters that a pool may ever know, and most models with outcomes."""
     durability: Durability = Durability.PROCESS
     """How far a sample is safe when its receipt is given."""
     queue: int = 4096
-    """Samples that may wait for the writer."""
+    """Samples and outcomes that may wait for the writer."""
     exact: int = 1024
     """Newest samples of a pool that are compared one by one, outside the graphs."""
     segment_samples: int | None = None
@@ -131,3 +132,5 @@ class PoolDescription:
     """When the oldest live sample was learned; absent where there is none."""
     newest_at: float | None
     """When the newest live sample was learned; absent where there is none."""
+    outcomes: int
+    """Live outcomes."""

@@ -10,8 +10,9 @@ from contextlib import suppress
 
 from scoring.errors import MemoryStorageError
 from scoring.memory.committer import Committer, resolve
-from scoring.memory.inbox import Delete, Inbox, Learn, Request
+from scoring.memory.inbox import Delete, Inbox, Request
 from scoring.memory.log import Log
+from scoring.memory.neighbours import NeighbourIndex
 from scoring.memory.pool import Pool
 from scoring.memory.snapshots import Snapshots
 from scoring.memory.values import MemorySettings
@@ -19,9 +20,9 @@ from scoring.memory.values import MemorySettings
 _logger = logging.getLogger(__name__)
 
 GROUP = 256
-"""Most samples of one commit."""
+"""Most samples and outcomes of one commit."""
 SWEEP_SECONDS = 1.0
-"""How often samples past their time are looked for."""
+"""How often what is past its time is looked for."""
 
 
 class Writer:
@@ -77,7 +78,7 @@ class Writer:
             self._taken = []
         self._sweep()
         self._busy = self._step()
-        while any(pool.neighbours.waiting > self._settings.backlog for pool in self._all()):
+        while any(index.waiting > self._settings.backlog for index in self._indexes()):
             self._step()
 
     def _patience(self) -> float | None:
@@ -90,7 +91,7 @@ class Writer:
     def _write(self, requests: list[Request]) -> None:
         running = [request for request in requests if request.done.set_running_or_notify_cancel()]
         try:
-            self._committer.learn([item for item in running if isinstance(item, Learn)])
+            self._committer.add([item for item in running if not isinstance(item, Delete)])
             for request in running:
                 if isinstance(request, Delete):
                     self._committer.delete(request)
@@ -114,34 +115,34 @@ class Writer:
 
     def _step(self) -> bool:
         """Does the most pressing piece of work on the graphs; says whether there was one."""
-        if any(self._settle(pool) for pool in self._all()):
+        if any(self._settle(index) for index in self._indexes()):
             return True
-        pool = max(self._all(), key=lambda pool: pool.neighbours.waiting, default=None)
-        if pool is None or not pool.neighbours.waiting:
+        index = max(self._indexes(), key=lambda index: index.waiting, default=None)
+        if index is None or not index.waiting:
             return False
-        pool.neighbours.merge()
+        index.merge()
         return True
 
-    def _settle(self, pool: Pool) -> bool:
-        sparse = pool.neighbours.sparse()
+    def _settle(self, index: NeighbourIndex) -> bool:
+        sparse = index.sparse()
         if sparse is not None:
-            pool.neighbours.dissolve(sparse)
-            self._snapshots.forget(pool.id, sparse.first)
+            index.dissolve(sparse)
+            self._snapshots.forget(index.vectors, sparse.first)
             return True
-        for segment in pool.neighbours.segments:
+        for segment in index.segments:
             if segment.full and segment.unsaved:
-                self._snapshots.save(pool.id, segment)
+                self._snapshots.save(index.vectors, segment)
                 return True
         return False
 
     def _save_all(self) -> None:
-        for pool in self._all():
-            for segment in pool.neighbours.segments:
+        for index in self._indexes():
+            for segment in index.segments:
                 if segment.unsaved:
-                    self._snapshots.save(pool.id, segment)
+                    self._snapshots.save(index.vectors, segment)
 
-    def _all(self) -> list[Pool]:
-        return list(self._pools.values())
+    def _indexes(self) -> list[NeighbourIndex]:
+        return [index for pool in self._pools.values() for index in pool.indexes]
 
     def _die(self, error: BaseException) -> None:
         _logger.critical("The memory's writer failed", exc_info=error)

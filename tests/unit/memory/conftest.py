@@ -6,7 +6,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from scoring.memory import EmbeddingSpace, HnswParameters, Memory, MemorySettings, NewSample
+from scoring.memory import (
+    EmbeddingSpace,
+    HnswParameters,
+    Memory,
+    MemorySettings,
+    NewOutcome,
+    NewSample,
+)
 
 SPACE = EmbeddingSpace("test/encoder", 8)
 
@@ -24,6 +31,19 @@ def make_sample(number: int, voters: Sequence[str] = ("a", "b", "c"), **fields) 
     return NewSample(**(values | fields))
 
 
+def make_outcome(number: int, model: str = "a", **fields) -> NewOutcome:
+    """The same outcome of the prompt of the same sample for the same number and model."""
+    values = {
+        "outcome_id": f"outcome-{number}-{model}",
+        "model": model,
+        "quality": number % 8 / 8,
+        "recorded_at": 1000.0 + number,
+    }
+    if "sample_id" not in fields:
+        values["prompt"] = make_sample(number).prompt
+    return NewOutcome(**(values | fields))
+
+
 def wait_until(condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + 30
     while not condition():
@@ -39,6 +59,11 @@ def space():
 @pytest.fixture
 def sample():
     return make_sample
+
+
+@pytest.fixture
+def outcome():
+    return make_outcome
 
 
 @pytest.fixture
@@ -66,6 +91,17 @@ def learn():
         return [future.result(30) for future in futures]
 
     return _learn
+
+
+@pytest.fixture
+def record():
+    """Records numbered outcomes and waits for their receipts."""
+
+    def _record(memory, numbers, pool="pool", **fields):
+        futures = [memory.record(pool, SPACE, make_outcome(n, **fields)) for n in numbers]
+        return [future.result(30) for future in futures]
+
+    return _record
 
 
 @pytest.fixture

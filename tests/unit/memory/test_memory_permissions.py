@@ -28,7 +28,7 @@ def test_every_file_belongs_to_its_owner_alone(settings, learn, settle):
         found = modes(settings.directory)
         names = {"memory.sqlite3", "memory.sqlite3-wal", "memory.sqlite3-shm", "memory.lock"}
         assert found.keys() > names
-        assert "segments/1-0-15.hnsw" in found
+        assert "segments/1-samples-0-15.hnsw" in found
         assert {mode for name, mode in found.items() if name != "segments"} == {0o600}
         assert found["segments"] == 0o700
     assert stat.S_IMODE(settings.directory.stat().st_mode) == 0o700

@@ -144,8 +144,8 @@ def test_files_that_the_log_does_not_vouch_for_are_removed(settings, learn, sett
         settle(memory)
     segments = settings.directory / "segments"
     kept = {path.name for path in segments.iterdir()}
-    (segments / "1-0-15.hnsw.unfinished").write_bytes(b"half")
-    (segments / "9-0-15.hnsw").write_bytes(b"stray")
+    (segments / "1-samples-0-15.hnsw.unfinished").write_bytes(b"half")
+    (segments / "9-samples-0-15.hnsw").write_bytes(b"stray")
     with Memory.open(settings):
         assert {path.name for path in segments.iterdir()} == kept
 
@@ -176,10 +176,10 @@ def test_a_directory_is_open_once(settings):
 def test_a_newer_schema_is_refused(settings):
     Memory.open(settings).close()
     connection = sqlite3.connect(settings.directory / "memory.sqlite3")
-    connection.execute("PRAGMA user_version = 2")
+    connection.execute("PRAGMA user_version = 3")
     connection.close()
     for _ in range(2):  # and the directory is given free
-        with pytest.raises(MemoryStorageError, match="schema 2 and this program reads schema 1"):
+        with pytest.raises(MemoryStorageError, match="schema 3 and this program reads"):
             Memory.open(settings)
 
 

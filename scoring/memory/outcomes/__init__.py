@@ -1,0 +1,1 @@
+"""How good answers were, prompt by prompt and model by model."""

@@ -1,0 +1,102 @@
+"""The outcomes of one pool in memory: what requests read while the writer adds to them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.memory.graph_log import Collection
+from scoring.memory.locks import SharedLock
+from scoring.memory.log import PoolRecord
+from scoring.memory.neighbours import NeighbourIndex
+from scoring.memory.outcomes.log import LogOutcome
+from scoring.memory.outcomes.table import OutcomeTable
+from scoring.memory.outcomes.values import OutcomeNeighbourhood, OutcomeTotals
+from scoring.memory.slots import SlotMap
+from scoring.memory.values import MemorySettings
+
+
+class Ledger:
+    """The live subjects of a pool and the sums of their outcomes.
+
+    Subjects are numbered in order of their first outcome. Any thread may read;
+    one thread changes it, and both take the lock of the pool.
+    """
+
+    def __init__(self, record: PoolRecord, settings: MemorySettings, lock: SharedLock) -> None:
+        self.next_seq = record.next_subject
+        self.models: tuple[str, ...] = ()
+        vectors = Collection(record.id, "subjects", record.space.dimension)
+        self.neighbours = NeighbourIndex(vectors, settings, lock)
+        self._lock = lock
+        self._capacity = settings.capacity
+        self._slots = SlotMap(settings.capacity)
+        self._table = OutcomeTable(settings.capacity)
+        self.widen(record.models)
+
+    @property
+    def outcomes(self) -> int:
+        """How many outcomes are live. The caller holds the lock."""
+        return int(self._table.totals()[1].sum())
+
+    def recall(self, prompt: NDArray[np.float32], k: int) -> OutcomeNeighbourhood:
+        """The subjects nearest to a prompt (d,), at most `k`."""
+        with self._lock.read():
+            seqs, squared = self.neighbours.search(prompt, k)
+            sums, counts = self._table.rows(self._slots.slots(seqs))
+            return OutcomeNeighbourhood(self.models, sums, counts, squared)
+
+    def totals(self) -> OutcomeTotals:
+        """Sums over every live subject."""
+        with self._lock.read():
+            return OutcomeTotals(self.models, *self._table.totals())
+
+    def recorded_before(self, time: float) -> list[int]:
+        """Numbers of the live subjects that have no outcome since `time` (unix seconds)."""
+        return self._slots.learned_before(time)
+
+    def widen(self, models: Sequence[str]) -> None:
+        """Adds models."""
+        with self._lock.write():
+            self.models = (*self.models, *models)
+            self._table.widen(len(self.models))
+
+    def admit(self, outcome: LogOutcome) -> None:
+        """Adds an outcome of a live subject, or of the next one, which comes with its vector.
+
+        A new subject takes the place of the one that is `capacity` subjects older.
+        """
+        if outcome.vector is not None:
+            self.forget(outcome.subject - self._capacity)
+            self._table.reserve(self._slots.peek() + 1)
+            self.neighbours.make_room()
+        with self._lock.write():
+            if outcome.vector is not None:
+                self._slots.add(outcome.subject, outcome.recorded_at, outcome.sample_id)
+                self.neighbours.add(outcome.subject, outcome.vector)
+                self.next_seq = outcome.subject + 1
+            slots = self._slots.slots(np.array([outcome.subject]))
+            self._slots.renew(int(slots[0]), outcome.recorded_at)
+            self._table.add(slots, np.array([outcome.column]), np.array([outcome.quality]))
+
+    def admit_stored(self, subjects: Sequence[tuple[int, str, float]]) -> None:
+        """Adds subjects (seq, sample_id, recorded_at of the newest outcome) without outcomes."""
+        for seq, sample_id, recorded_at in subjects:
+            self._slots.add(seq, recorded_at, sample_id)
+        self._table.reserve(self._slots.rows)
+
+    def add_stored(
+        self, seqs: NDArray[np.int64], columns: NDArray[np.int64], qualities: NDArray[np.float64]
+    ) -> None:
+        """Adds outcomes (n,) of live subjects: their numbers, models and qualities."""
+        self._table.add(self._slots.slots(seqs), columns, qualities)
+
+    def forget(self, seq: int) -> None:
+        """Takes out a subject with its outcomes, if it is live."""
+        slot = self._slots.slot(seq)
+        if slot is None:
+            return
+        with self._lock.write():
+            self.neighbours.forget(seq)
+            self._table.clear(slot)
+            self._slots.remove(seq)
