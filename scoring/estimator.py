@@ -98,6 +98,26 @@ def estimate_global(answers: Answers, totals: Totals) -> Estimate:
     return _estimate(answers, totals.voters, sums, rows)
 
 
+def noise_of_neighbourhood(neighbourhood: Neighbourhood) -> NDArray[np.float64]:
+    """Estimates noise from the nearest prompts alone, with no current sample.
+
+    What Smoothie-Local says before anything is generated: equation (3) of
+    `docs/estimators.md` over the neighbours only.
+
+    Returns:
+        (V,) noise variance of the pool's voters, NaN where it isn't identified.
+
+    Raises:
+        InvalidArrayError: As for `estimate_local`.
+    """
+    voters = len(neighbourhood.voters)
+    pairs = pair_count(voters)
+    rows = as_distances(neighbourhood.rows, field="neighbourhood.rows", pairs=pairs)
+    missing = np.isnan(rows)
+    sums = np.where(missing, 0.0, rows).sum(axis=0, dtype=np.float64)
+    return solve_noise(sums, np.count_nonzero(~missing, axis=0).astype(np.int64), voters)
+
+
 def noise_of_totals(totals: Totals) -> NDArray[np.float64]:
     """Estimates noise from a pool alone, with no current sample.
 

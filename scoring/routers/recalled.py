@@ -1,0 +1,45 @@
+"""Scores that rest on what was recalled, prompt by prompt."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.routers.values import RouterFallback, RouterScores
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PromptScores:
+    """The scores of one prompt.
+
+    Attributes:
+        models: Names of the K models.
+        scores: (K,) float64, NaN where nothing is known.
+        neighbours: Samples that they rest on.
+        fallback: Why the router did otherwise, absent where it didn't.
+    """
+
+    models: tuple[str, ...]
+    scores: NDArray[np.float64]
+    neighbours: int
+    fallback: RouterFallback | None = None
+
+
+def together(prompts: Sequence[PromptScores]) -> RouterScores:
+    """Puts the scores of n prompts into one table.
+
+    A pool may learn of a model between two prompts: they are matched by name.
+    """
+    models = tuple(dict.fromkeys(model for prompt in prompts for model in prompt.models))
+    place = {model: column for column, model in enumerate(models)}
+    scores = np.full((len(prompts), len(models)), np.nan)
+    for row, prompt in zip(scores, prompts, strict=True):
+        row[[place[model] for model in prompt.models]] = prompt.scores
+    return RouterScores(
+        models=models,
+        scores=scores,
+        neighbours_used=np.array([prompt.neighbours for prompt in prompts], np.int64),
+        voters_used=np.count_nonzero(~np.isnan(scores), axis=1).astype(np.int64),
+        fallback=tuple(prompt.fallback for prompt in prompts),
+    )
