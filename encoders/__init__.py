@@ -8,9 +8,13 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from encoders.artefact.bundle import Artefact, write_artefact
+    from encoders.artefact.manifest import Manifest, ManifestDraft, Precision
     from encoders.cpu import cpu_limit
     from encoders.embedded import embedded_encoder
     from encoders.errors import (
+        ArtefactInvalidError,
+        ArtefactNotFoundError,
         EncoderInvalidError,
         EncoderNotFoundError,
         EncodersError,
@@ -21,29 +25,43 @@ if TYPE_CHECKING:
     from encoders.tokeniser import Tokens
 
 _HOMES = {
+    "Artefact": "artefact.bundle",
+    "ArtefactInvalidError": "errors",
+    "ArtefactNotFoundError": "errors",
     "Encoded": "sentence",
     "EncoderInvalidError": "errors",
     "EncoderNotFoundError": "errors",
     "EncodersError": "errors",
+    "Manifest": "artefact.manifest",
+    "ManifestDraft": "artefact.manifest",
+    "Precision": "artefact.manifest",
     "Provider": "session",
     "ProviderUnavailableError": "errors",
     "SentenceEncoder": "sentence",
     "Tokens": "tokeniser",
     "cpu_limit": "cpu",
     "embedded_encoder": "embedded",
+    "write_artefact": "artefact.bundle",
 }
 
 __all__ = [
+    "Artefact",
+    "ArtefactInvalidError",
+    "ArtefactNotFoundError",
     "Encoded",
     "EncoderInvalidError",
     "EncoderNotFoundError",
     "EncodersError",
+    "Manifest",
+    "ManifestDraft",
+    "Precision",
     "Provider",
     "ProviderUnavailableError",
     "SentenceEncoder",
     "Tokens",
     "cpu_limit",
     "embedded_encoder",
+    "write_artefact",
 ]
 
 

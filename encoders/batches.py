@@ -22,6 +22,8 @@ class Limits:
 CPU = Limits(padded_tokens=1024, padding=16)
 # There a run is mostly the wait for it, until it is large.
 GPU = Limits(padded_tokens=16384, padding=4096)
+ALONE = Limits(padded_tokens=0, padding=0)
+"""Every text is a run of its own."""
 
 
 def group_by_length(lengths: NDArray[np.int64], limits: Limits) -> Iterator[list[int]]:

@@ -46,10 +46,15 @@ def embedded_encoder(cache_directory: Path) -> Path:
             written.
         EncoderInvalidError: The package's files are damaged.
     """
-    return assemble_cached(_package_directory(), cache_directory)
+    return assemble_cached(embedded_source(), cache_directory)
 
 
-def _package_directory() -> Path:
+def embedded_source() -> Path:
+    """Gives the directory of the embedded encoder's weights, as its package brings them.
+
+    Raises:
+        EncoderNotFoundError: The package is not installed.
+    """
     spec = importlib.util.find_spec(_PACKAGE)
     for location in (spec and spec.submodule_search_locations) or ():
         if (Path(location) / "model").is_dir():

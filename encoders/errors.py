@@ -33,3 +33,15 @@ class ProviderUnavailableError(EncodersError):
     """The execution provider that was asked for is not there."""
 
     reason = "PROVIDER_UNAVAILABLE"
+
+
+class ArtefactNotFoundError(EncodersError):
+    """A directory is missing, or holds no router."""
+
+    reason = "ARTEFACT_NOT_FOUND"
+
+
+class ArtefactInvalidError(EncodersError):
+    """A router's files are damaged, do not fit together, or can't be written."""
+
+    reason = "ARTEFACT_INVALID"

@@ -9,6 +9,7 @@ from encoders.files import read_json, read_object, whole_number
 from encoders.pooling import Pooling
 
 _MODELS = ("model.onnx", "onnx/model.onnx")
+_OPTIONAL = ("modules.json", "sentence_bert_config.json", "tokenizer_config.json")
 _POOLABLE_MODULES = frozenset({"Transformer", "Pooling", "Normalize"})
 _FALLBACK_MAX_TOKENS = 512
 # Tokenisers write 1e30 where they know no limit.
@@ -39,6 +40,8 @@ class Layout:
     pad_id: int
     lowercase: bool
     """Texts are lower-cased before they are tokenised."""
+    pooling_config: Path
+    """Where the pooling module keeps its configuration, if it has one."""
 
     @classmethod
     def read(cls, directory: Path) -> Self:
@@ -55,7 +58,7 @@ class Layout:
         modules, pooling_path = _read_modules(directory)
         pooling = read_object(pooling_path, optional=True)
         sentence = read_object(directory / "sentence_bert_config.json", optional=True)
-        positions = _positions(config, directory)
+        positions = positions_of(config, directory)
         return cls(
             directory=directory,
             model=model,
@@ -67,7 +70,20 @@ class Layout:
             positions=positions,
             pad_id=whole_number(config, "pad_token_id", directory / "config.json", least=0) or 0,
             lowercase=sentence.get("do_lower_case") is True,
+            pooling_config=pooling_path,
         )
+
+    def files(self) -> tuple[Path, ...]:
+        """The files that make the encoder, relative to its directory."""
+        optional = (self.pooling_config, *(self.directory / name for name in _OPTIONAL))
+        needed = (*self.model_files(), self.tokenizer, self.directory / "config.json")
+        found = (*needed, *(path for path in optional if path.exists()))
+        return tuple(path.relative_to(self.directory) for path in found)
+
+    def model_files(self) -> tuple[Path, ...]:
+        """The model and, of a large one, the weights beside it."""
+        # Those are in files that begin with its name.
+        return tuple(sorted(self.model.parent.glob(f"{self.model.name}*")))
 
     def require_pooling(self) -> Pooling:
         """The pooling, for a model that gives one vector per token.
@@ -109,6 +125,8 @@ def _read_modules(directory: Path) -> tuple[tuple[str, ...], Path]:
     folder = "1_Pooling"
     if "Pooling" in names:
         folder = str(entries[names.index("Pooling")].get("path", folder))
+    if Path(folder).is_absolute() or ".." in Path(folder).parts:
+        raise EncoderInvalidError(f"{path} names the folder {folder}, outside; fetch it again")
     return names, directory / folder / "config.json"
 
 
@@ -140,7 +158,12 @@ def _embedding_size(
     return hidden
 
 
-def _positions(config: dict[str, object], directory: Path) -> int | None:
+def positions_of(config: dict[str, object], directory: Path) -> int | None:
+    """How many tokens a model has positions for, by its `config.json`; None where it does not say.
+
+    Raises:
+        EncoderInvalidError: It says nonsense.
+    """
     path = directory / "config.json"
     positions = whole_number(config, "max_position_embeddings", path)
     if positions is not None and config.get("model_type") in _OFFSET_POSITIONS:

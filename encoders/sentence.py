@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.batches import CPU, GPU, group_by_length, pad
+from encoders.batches import group_by_length, pad
 from encoders.cpu import cpu_limit
 from encoders.errors import EncoderInvalidError
 from encoders.files import sha256_of
@@ -111,7 +111,7 @@ class SentenceEncoder:
         """
         vectors = np.zeros((len(tokens), self.dimension), dtype=np.float32)
         lengths = np.array([text.ids.size for text in tokens], dtype=np.int64)
-        for chosen in group_by_length(lengths, CPU if self.network.on_cpu else GPU):
+        for chosen in group_by_length(lengths, self.network.limits):
             ids, mask = pad([tokens[index].ids for index in chosen], self.pad_id)
             vectors[chosen] = pool(self.pooling, self.network.run(ids, mask), mask)
         if not np.isfinite(vectors).all():
@@ -160,7 +160,5 @@ def _probe(layout: Layout, tokeniser: Tokeniser, network: Network, pooling: Pool
 
 
 def _revision(layout: Layout, pooling: Pooling, max_tokens: int) -> str:
-    # A large model keeps its weights beside it, in files that begin with its name.
-    parts = sorted(layout.model.parent.glob(f"{layout.model.name}*"))
     notes = (pooling.value, str(max_tokens), str(layout.lowercase))
-    return sha256_of([*parts, layout.tokenizer], *notes)[:16]
+    return sha256_of([*layout.model_files(), layout.tokenizer], *notes)[:16]

@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import DTypeLike, NDArray
 
+from encoders.batches import ALONE, CPU, GPU, Limits
 from encoders.errors import EncoderInvalidError, ProviderUnavailableError
 
 _CPU = "CPUExecutionProvider"
@@ -18,6 +19,8 @@ _KNOWN_INPUTS = frozenset({"input_ids", "attention_mask", "token_type_ids"})
 _POOLED = "sentence_embedding"
 _PER_TOKEN = ("last_hidden_state", "token_embeddings")
 _ERRORS_ONLY = 3
+RUNS_ALONE = "pointsman.runs_alone"
+"""In the metadata of a model in which texts that run together change each other's vectors."""
 
 
 class Provider(enum.StrEnum):
@@ -40,6 +43,8 @@ class Network:
     output: str
     pooled: bool
     """The output is (n, d); else it is (n, t, d)."""
+    runs_alone: bool
+    """Texts must not run together: the model scales the activations of a run by one number."""
 
     @classmethod
     def load(cls, model: Path, *, provider: Provider, threads: int) -> Self:
@@ -54,7 +59,20 @@ class Network:
         if "input_ids" not in inputs:
             raise EncoderInvalidError(f"{model} has no input named input_ids; export it again")
         output = _choose_output(model, session.get_outputs())
-        return cls(session, inputs, output, pooled=output == _POOLED)
+        return cls(
+            session=session,
+            inputs=inputs,
+            output=output,
+            pooled=output == _POOLED,
+            runs_alone=RUNS_ALONE in session.get_modelmeta().custom_metadata_map,
+        )
+
+    @property
+    def limits(self) -> Limits:
+        """How large a run may be."""
+        if self.runs_alone:
+            return ALONE
+        return CPU if self.on_cpu else GPU
 
     @property
     def provider(self) -> str:
