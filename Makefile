@@ -75,7 +75,7 @@ $(VENV)/runtime: $(VENV)/bin/python pyproject.toml clients/python/pyproject.toml
 	@touch $@
 
 $(VENV)/dev: $(VENV)/runtime
-	$(PIP) -c requirements/constraints.txt -e clients/python -e '.[dev]'
+	$(PIP) -c requirements/constraints.txt -e clients/python -e '.[dev,train]'
 	@touch $@
 
 $(GENERATOR)/ready: requirements/generate.txt
