@@ -99,13 +99,31 @@ def _list_rows(file: Path, content: bytes) -> Iterator[Row | BadRow]:
 
 def _parsed(file: Path, place: str, content: bytes) -> Row | BadRow:
     try:
-        return Row(file, place, json.loads(content.decode("utf-8")))
+        return Row(file, place, json.loads(content.decode("utf-8"), object_pairs_hook=_object))
     except UnicodeDecodeError as error:
         return BadRow(file, place, f"is not UTF-8 at byte {error.start}")
     except json.JSONDecodeError as error:
         at = f"line {error.lineno}, column" if not place else "column"
         return BadRow(file, place, f"is not JSON at {at} {error.colno} ({error.msg})")
+    except _RepeatedNameError as error:
+        return BadRow(file, place, f"has {error.name!r} twice in one object")
     except ValueError:
         return BadRow(file, place, "holds a number that is too long")
     except RecursionError:
         return BadRow(file, place, "is nested too deeply")
+
+
+class _RepeatedNameError(ValueError):
+    """A JSON object names a member twice, of which `json` would keep the last."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+def _object(members: list[tuple[str, object]]) -> dict[str, object]:
+    unique = dict(members)
+    if len(unique) < len(members):
+        names = [name for name, _ in members]
+        raise _RepeatedNameError(next(name for name in names if names.count(name) > 1))
+    return unique
