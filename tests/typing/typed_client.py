@@ -18,10 +18,12 @@ from pointsman.client import (
     Generation,
     GenerationScore,
     ImportResult,
+    Outcome,
     OutcomeResult,
     PointsmanError,
     Pool,
     Router,
+    RouteRequest,
     RouteResult,
     RoutingFallback,
     Sample,
@@ -54,6 +56,9 @@ def blocking() -> None:
         assert_type(route.margin, float | None)
         assert_type(route.entropy, float | None)
         assert_type(route.fallback, RoutingFallback | None)
+        for index, choice in client.route_many([RouteRequest("why?", policy=BudgetPolicy(1.0))]):
+            assert_type(index, int)
+            assert_type(choice, RouteResult | PointsmanError)
         outcome = client.record_outcome(1.0, model="a", sample_id="s")
         assert_type(outcome, OutcomeResult)
         assert_type(outcome.outcome_id, str)
@@ -61,11 +66,12 @@ def blocking() -> None:
         assert_type(client.pool("p").newest_at, datetime | None)
         assert_type(client.delete_pool("p"), int)
         samples = list(client.export_samples("p"))
-        assert_type(samples, list[Sample])
+        assert_type(samples, list[Sample | Outcome])
         space = EmbeddingSpace("caller", 2)
         assert_type(client.import_samples("p", samples, space=space), ImportResult)
         assert_type(client.routers(), tuple[Router, ...])
         assert_type(client.reload_router("r", directory="d"), Router)
+        assert_type(client.router("r").space, EmbeddingSpace | None)
 
 
 async def asynchronous() -> None:
@@ -76,9 +82,12 @@ async def asynchronous() -> None:
             assert_type(index, int)
             assert_type(each, ScoreResult | PointsmanError)
         assert_type(await client.route("why?"), RouteResult)
+        async for index, choice in client.route_many([RouteRequest([0.5, 0.5])]):
+            assert_type(index, int)
+            assert_type(choice, RouteResult | PointsmanError)
         assert_type(await client.record_outcome(1.0, model="a", prompt="why?"), OutcomeResult)
         assert_type(await client.pools(), tuple[Pool, ...])
-        assert_type([each async for each in client.export_samples("p")], list[Sample])
+        assert_type([each async for each in client.export_samples("p")], list[Sample | Outcome])
         space = EmbeddingSpace("caller", 2)
         assert_type(await client.import_samples("p", [], space=space), ImportResult)
         assert_type(await client.reload_router("r"), Router)
@@ -102,3 +111,4 @@ def mistakes(client: Client) -> None:
     client.score("why?", {"a": 3})  # type: ignore[dict-item]
     client.score("why?", {"a": "yes"}, neighbors=3)  # type: ignore[call-arg]
     client.score("why?", {"a": "yes"}).best_index = 1  # type: ignore[misc]
+    client.route_many(["why?"])  # type: ignore[list-item]

@@ -1,20 +1,19 @@
-"""A server that answers what a test asks it to, and drivers that call it through both clients."""
+"""A server that answers what a test asks it to, called through both clients."""
 
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Any
 
 import grpc
 import pytest
 from google.protobuf import any_pb2
+from google.protobuf.duration_pb2 import Duration
 from google.rpc import status_pb2
 from grpc import aio
 
-from pointsman.client import AsyncClient, Client
 from pointsman.v1 import (
     admin_service_pb2 as admin,
 )
@@ -32,6 +31,7 @@ from pointsman.v1 import (
 from pointsman.v1 import (
     types_pb2 as types,
 )
+from tests.unit.client.drivers import AsyncDriver, BlockingDriver
 
 DETAILS_KEY = "grpc-status-details-bin"
 
@@ -82,6 +82,37 @@ class Fake:
             failure = self.failures[rpc].popleft()
             trailing = [] if failure.details is None else [(DETAILS_KEY, failure.details)]
             await context.abort(failure.code, failure.message, tuple(trailing))
+
+    async def answering(self, items: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """Yields the items of a stream in the order of their replies."""
+        waiting: list[Any] = []
+        async for item in items:
+            self.attempts.append(("item", item, {}))
+            waiting.append(item)
+            self.most_unanswered = max(self.most_unanswered, len(waiting))
+            if len(waiting) < self.stream_order:
+                continue
+            while waiting:
+                yield waiting.pop()
+        while waiting:
+            yield waiting.pop()
+
+
+FAULTS = {
+    "bad": types.ItemError(
+        code=3,
+        reason="INVALID_NAME",
+        message="No such name.",
+        field_violations=[types.FieldViolation(field="name", description="Is bad.")],
+    ),
+    "busy": types.ItemError(
+        code=8,
+        reason="OVERLOADED",
+        message="Too much.",
+        retry_delay=Duration(seconds=1, nanos=500_000_000),
+    ),
+}
+"""What an item fails with whose pool, or router, has such a name."""
 
 
 def scored(request: scoring.ScoreGenerationsRequest) -> scoring.ScoreGenerationsResponse:
@@ -157,28 +188,35 @@ class FakeScoring(scoring_service_pb2_grpc.ScoringServiceServicer):
 
     async def ScoreGenerationsStream(self, request_iterator, context):
         await self.fake.begin("ScoreGenerationsStream", None, context)
-        waiting: list[Any] = []
-        async for item in request_iterator:
-            self.fake.attempts.append(("item", item, {}))
-            waiting.append(item)
-            self.fake.most_unanswered = max(self.fake.most_unanswered, len(waiting))
-            if len(waiting) < self.fake.stream_order:
-                continue
-            while waiting:
-                yield self._answer(waiting.pop())
-        while waiting:
-            yield self._answer(waiting.pop())
+        async for item in self.fake.answering(request_iterator):
+            if error := FAULTS.get(item.request.pool):
+                yield scoring.ScoreGenerationsStreamResponse(id=item.id, error=error)
+            else:
+                yield scoring.ScoreGenerationsStreamResponse(
+                    id=item.id, response=scored(item.request)
+                )
 
-    def _answer(self, item):
-        if item.request.pool not in ("bad", "busy"):
-            return scoring.ScoreGenerationsStreamResponse(id=item.id, response=scored(item.request))
-        if item.request.pool == "bad":
-            error = types.ItemError(code=3, reason="INVALID_POOL", message="No such name.")
-            error.field_violations.add(field="pool", description="Is bad.")
-        else:
-            error = types.ItemError(code=8, reason="OVERLOADED", message="Too much.")
-            error.retry_delay.FromMilliseconds(1500)
-        return scoring.ScoreGenerationsStreamResponse(id=item.id, error=error)
+
+def routed(request: routing.RoutePromptRequest) -> routing.RoutePromptResponse:
+    """One candidate is chosen; of several, atlas, and that only as a fallback."""
+    if len(request.candidates) == 1:
+        return routing.RoutePromptResponse(model=request.candidates[0])
+    response = routing.RoutePromptResponse(
+        model="atlas",
+        margin=0.5,
+        entropy=0.25,
+        abstained=True,
+        fallback=routing.RoutingFallback(reason="UNSURE", message="The margin is small."),
+        router_revision="r1",
+        neighbours_used=4,
+        voters_used=5,
+        timings=types.Timings(total_us=9),
+        prompt_truncated=True,
+        router=request.router,
+    )
+    response.ranking.add(model="atlas", score=2.0, probability=0.75, cost=0.0)
+    response.ranking.add(model="borealis", score=1.5)
+    return response
 
 
 class FakeRouting(routing_service_pb2_grpc.RoutingServiceServicer):
@@ -187,24 +225,15 @@ class FakeRouting(routing_service_pb2_grpc.RoutingServiceServicer):
 
     async def RoutePrompt(self, request, context):
         await self.fake.begin("RoutePrompt", request, context)
-        if len(request.candidates) == 1:
-            return routing.RoutePromptResponse(model=request.candidates[0])
-        response = routing.RoutePromptResponse(
-            model="atlas",
-            margin=0.5,
-            entropy=0.25,
-            abstained=True,
-            fallback=routing.RoutingFallback(reason="UNSURE", message="The margin is small."),
-            router_revision="r1",
-            neighbours_used=4,
-            voters_used=5,
-            timings=types.Timings(total_us=9),
-            prompt_truncated=True,
-            router=request.router,
-        )
-        response.ranking.add(model="atlas", score=2.0, probability=0.75, cost=0.0)
-        response.ranking.add(model="borealis", score=1.5)
-        return response
+        return routed(request)
+
+    async def RoutePromptStream(self, request_iterator, context):
+        await self.fake.begin("RoutePromptStream", None, context)
+        async for item in self.fake.answering(request_iterator):
+            if error := FAULTS.get(item.request.router):
+                yield routing.RoutePromptStreamResponse(id=item.id, error=error)
+            else:
+                yield routing.RoutePromptStreamResponse(id=item.id, response=routed(item.request))
 
     async def RecordOutcome(self, request, context):
         await self.fake.begin("RecordOutcome", request, context)
@@ -218,7 +247,7 @@ SPACE = admin.EmbeddingSpace(id="caller", dimension=2)
 
 
 def described_pool(name: str) -> admin.Pool:
-    pool = admin.Pool(name=name, space=SPACE, samples=3, capacity=10, revision=4)
+    pool = admin.Pool(name=name, space=SPACE, samples=3, capacity=10, revision=4, outcomes=2)
     pool.voters.add(voter="a", samples=3, noise_variance=-0.5)
     pool.voters.add(voter="b", samples=1)
     pool.create_time.FromDatetime(datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC))
@@ -226,6 +255,8 @@ def described_pool(name: str) -> admin.Pool:
 
 
 def described_router(name: str) -> admin.Router:
+    if name == "waiting":
+        return admin.Router(name=name, kind="smoothie", revision="0")
     router = admin.Router(name=name, kind="knn", revision="r1", models=["a", "b"], space=SPACE)
     router.load_time.FromDatetime(datetime(2026, 1, 2, tzinfo=UTC))
     return router
@@ -252,16 +283,21 @@ class FakeAdmin(admin_service_pb2_grpc.AdminServiceServicer):
         header = admin.SamplesHeader(pool=request.pool, space=SPACE)
         yield admin.ExportSamplesResponse(header=header)
         for message in self.fake.imported:
-            yield admin.ExportSamplesResponse(sample=message.sample)
+            # The items of both streams have the same numbers.
+            yield admin.ExportSamplesResponse.FromString(message.SerializeToString())
 
     async def ImportSamples(self, request_iterator, context):
         await self.fake.begin("ImportSamples", None, context)
         self.fake.imported = [message async for message in request_iterator]
+        kinds = [message.WhichOneof("item") for message in self.fake.imported]
         return admin.ImportSamplesResponse(
-            imported=len(self.fake.imported) - 1,
+            imported=kinds.count("sample"),
             skipped=1,
             durability=types.DURABILITY_PROCESS,
             expired=2,
+            outcomes_imported=kinds.count("outcome"),
+            outcomes_skipped=3,
+            outcomes_expired=4,
         )
 
     async def ListRouters(self, request, context):
@@ -275,52 +311,6 @@ class FakeAdmin(admin_service_pb2_grpc.AdminServiceServicer):
     async def ReloadRouter(self, request, context):
         await self.fake.begin("ReloadRouter", request, context)
         return admin.ReloadRouterResponse(router=described_router(request.router))
-
-
-class BlockingDriver:
-    """Calls the blocking client outside of the event loop that the fake server needs."""
-
-    def __init__(self, target: str, **settings: Any) -> None:
-        self.client = Client(target, **settings)
-
-    async def call(self, method: str, *args: Any, **named: Any) -> Any:
-        return await asyncio.to_thread(getattr(self.client, method), *args, **named)
-
-    async def collect(
-        self, method: str, *args: Any, most: int | None = None, **named: Any
-    ) -> list[Any]:
-        def consume() -> list[Any]:
-            return list(islice(getattr(self.client, method)(*args, **named), most))
-
-        return await asyncio.to_thread(consume)
-
-    async def close(self) -> None:
-        await asyncio.to_thread(self.client.close)
-
-
-class AsyncDriver:
-    """Calls the client for asyncio, with the same interface."""
-
-    def __init__(self, target: str, **settings: Any) -> None:
-        self.client = AsyncClient(target, **settings)
-
-    async def call(self, method: str, *args: Any, **named: Any) -> Any:
-        return await getattr(self.client, method)(*args, **named)
-
-    async def collect(
-        self, method: str, *args: Any, most: int | None = None, **named: Any
-    ) -> list[Any]:
-        collected: list[Any] = []
-        stream = getattr(self.client, method)(*args, **named)
-        async for each in stream:
-            collected.append(each)
-            if len(collected) == most:
-                break
-        await stream.aclose()
-        return collected
-
-    async def close(self) -> None:
-        await self.client.close()
 
 
 @dataclass

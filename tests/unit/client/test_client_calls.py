@@ -17,6 +17,7 @@ from pointsman.client import (
     GenerationScore,
     ImportResult,
     ModelScore,
+    Outcome,
     PoolVoter,
     RoutingFallback,
     Sample,
@@ -277,7 +278,7 @@ async def test_pools(driver, fake):
     assert [each.name for each in pools] == ["one", "two"]
     assert pools[0] == one
     assert one.space == EmbeddingSpace("caller", 2)
-    assert (one.samples, one.capacity, one.revision) == (3, 10, 4)
+    assert (one.samples, one.capacity, one.revision, one.outcomes) == (3, 10, 4, 2)
     assert one.voters == (PoolVoter("a", 3, -0.5), PoolVoter("b", 1, None))
     assert one.created_at == datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
     assert (one.oldest_at, one.newest_at) == (None, None)
@@ -297,6 +298,11 @@ async def test_routers(driver, fake):
     assert sent == [("knn", ""), ("knn", "/models/knn")]
 
 
+async def test_a_router_whose_pool_is_not_there_has_no_space(driver):
+    waiting = await driver.call("router", "waiting")
+    assert (waiting.space, waiting.models, waiting.loaded_at) == (None, (), None)
+
+
 async def test_samples_come_back_as_they_were_imported(driver, fake):
     learned_at = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
     samples = [
@@ -305,7 +311,7 @@ async def test_samples_come_back_as_they_were_imported(driver, fake):
     ]
     space = EmbeddingSpace("caller", 2)
     imported = await driver.call("import_samples", "p", samples, space=space)
-    assert imported == ImportResult(3, 1, 2, Durability.PROCESS)
+    assert imported == ImportResult(3, 1, 2, 0, 3, 4, Durability.PROCESS)
     assert fake.imported[0].header.pool == "p"
     assert (fake.imported[0].header.space.id, fake.imported[0].header.space.dimension) == (
         "caller",
@@ -320,6 +326,39 @@ async def test_samples_come_back_as_they_were_imported(driver, fake):
     assert list(exported[0].distances) == [1.0, 2.0, 3.0]
     again = await driver.call("import_samples", "p", exported, space=space)
     assert again.imported == 3
+
+
+async def test_outcomes_come_back_as_they_were_imported(driver, fake):
+    recorded_at = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+    items = [
+        Sample("s", recorded_at, [1.0, 0.5], ("a", "b"), [2.0]),
+        Outcome("o-0", "a", 0.0, recorded_at, "s", [1.0, 0.5]),
+        Outcome("o-1", "b", 0.75, recorded_at, "", [0.0, 0.5]),
+    ]
+    imported = await driver.call("import_samples", "p", items, space=EmbeddingSpace("caller", 2))
+    assert (imported.imported, imported.outcomes_imported) == (1, 2)
+    assert fake.imported[2].outcome.HasField("quality")
+    fake.imported = fake.imported[1:]
+    sample, *exported = await driver.collect("export_samples", "p")
+    assert isinstance(sample, Sample)
+    assert [list(each.prompt) for each in exported] == [[1.0, 0.5], [0.0, 0.5]]
+    assert [(each.outcome_id, each.model, each.quality) for each in exported] == [
+        ("o-0", "a", 0.0), ("o-1", "b", 0.75)
+    ]  # fmt: skip
+    assert [(each.recorded_at, each.sample_id) for each in exported] == [
+        (recorded_at, "s"), (recorded_at, "")
+    ]  # fmt: skip
+
+
+async def test_exported_items_that_are_not_known_are_passed_over(driver, fake):
+    sample = admin_service_pb2.ImportSamplesRequest()
+    sample.sample.sample_id = "s"
+    # Field 100, a string, of a later contract.
+    unknown = admin_service_pb2.ImportSamplesRequest.FromString(b"\xa2\x06\x03new")
+    assert unknown.ByteSize() == 6
+    fake.imported = [unknown, sample]
+    exported = await driver.collect("export_samples", "p")
+    assert [each.sample_id for each in exported] == ["s"]
 
 
 async def test_times_do_not_drift(driver, fake):

@@ -12,6 +12,7 @@ from pointsman.client import (
     Client,
     EmbeddingSpace,
     PointsmanError,
+    RouteRequest,
     ScoreRequest,
     connection,
 )
@@ -28,6 +29,7 @@ CALLS = {
         "import_samples", "p", [], space=EmbeddingSpace("caller", 2)
     ),
     "score_many": lambda driver: driver.collect("score_many", ITEMS),
+    "route_many": lambda driver: driver.collect("route_many", [RouteRequest("why?")] * 3),
     "export_samples": lambda driver: driver.collect("export_samples", "p"),
 }
 

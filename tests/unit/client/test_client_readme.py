@@ -38,6 +38,17 @@ async def test_the_asynchronous_lines_run(served):
     assert await names["best_of"]({"a": "yes", "b": "no"}) == "a"
 
 
+async def test_the_routing_lines_run(served, capsys):
+    await asyncio.to_thread(run_block, BLOCKS[2], served.unix)
+    ranking, *turns = capsys.readouterr().out.splitlines()
+    assert ranking == "['atlas', 'borealis'] margin 0.5"
+    assert sorted(turns) == ["And at dusk? -> atlas", "On Mars? -> atlas"]
+    (outcome,) = served.fake.requests("RecordOutcome")
+    assert (outcome.model, outcome.quality) == ("atlas", 0.9)
+    sent = [each.request.policy.stickiness for each in served.fake.requests("item")]
+    assert [(each.previous_model, each.margin) for each in sent] == [("atlas", 0.05)] * 2
+
+
 def test_the_example_prompts_are_whole():
     lines = (EXAMPLES / "generations.jsonl").read_text("utf-8").splitlines()
     rows = [json.loads(line) for line in lines]

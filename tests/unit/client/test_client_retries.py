@@ -5,7 +5,7 @@ import asyncio
 import grpc
 import pytest
 
-from pointsman.client import EmbeddingSpace, PointsmanError, ScoreRequest
+from pointsman.client import EmbeddingSpace, PointsmanError, RouteRequest, ScoreRequest
 
 ANSWERS = {"a": "yes", "b": "no"}
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
@@ -76,10 +76,11 @@ async def test_a_large_request_is_tried_again_too(driver, fake, fail, failure):
     assert len(fake.attempts) == 2
 
 
-@pytest.mark.parametrize("method", ["score_many", "export_samples"])
+@pytest.mark.parametrize("method", ["score_many", "route_many", "export_samples"])
 async def test_streams_are_tried_again(driver, fake, fail, failure, method):
     rpc, argument = {
         "score_many": ("ScoreGenerationsStream", [ScoreRequest("why?", ANSWERS)]),
+        "route_many": ("RoutePromptStream", [RouteRequest("why?")]),
         "export_samples": ("ExportSamples", "p"),
     }[method]
     fail(rpc, failure(UNAVAILABLE))

@@ -29,11 +29,13 @@ def test_the_public_names_are_these():
         "Generations",
         "ImportResult",
         "ModelScore",
+        "Outcome",
         "OutcomeResult",
         "PointsmanError",
         "Policy",
         "Pool",
         "PoolVoter",
+        "RouteRequest",
         "RouteResult",
         "Router",
         "RoutingFallback",
@@ -82,6 +84,7 @@ def test_both_clients_have_the_same_methods():
         "record_outcome",
         "reload_router",
         "route",
+        "route_many",
         "router",
         "routers",
         "score",
@@ -89,11 +92,15 @@ def test_both_clients_have_the_same_methods():
     }
 
 
-def test_a_request_takes_what_score_takes():
+@pytest.mark.parametrize(
+    ("method", "kind"),
+    [(Client.score, requests.ScoreRequest), (Client.route, requests.RouteRequest)],
+)
+def test_a_request_takes_what_its_method_takes(method, kind):
     of_the_call = {"self", "timeout", "request_id"}
     taken = [
         (each.name, each.default)
-        for each in inspect.signature(Client.score).parameters.values()
+        for each in inspect.signature(method).parameters.values()
         if each.name not in of_the_call
     ]
     fields = [
@@ -101,7 +108,7 @@ def test_a_request_takes_what_score_takes():
             each.name,
             inspect.Parameter.empty if each.default is dataclasses.MISSING else each.default,
         )
-        for each in dataclasses.fields(requests.ScoreRequest)
+        for each in dataclasses.fields(kind)
     ]
     assert fields == taken
 

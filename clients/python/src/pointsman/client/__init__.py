@@ -7,6 +7,7 @@ from pointsman.client.errors import FieldError, PointsmanError
 from pointsman.client.inventory import (
     EmbeddingSpace,
     ImportResult,
+    Outcome,
     Pool,
     PoolVoter,
     Router,
@@ -21,7 +22,13 @@ from pointsman.client.policies import (
     Stickiness,
     ThresholdPolicy,
 )
-from pointsman.client.requests import Answer, Generation, Generations, ScoreRequest
+from pointsman.client.requests import (
+    Answer,
+    Generation,
+    Generations,
+    RouteRequest,
+    ScoreRequest,
+)
 from pointsman.client.results import (
     Calibration,
     Fallback,
@@ -56,11 +63,13 @@ __all__ = [
     "Generations",
     "ImportResult",
     "ModelScore",
+    "Outcome",
     "OutcomeResult",
     "PointsmanError",
     "Policy",
     "Pool",
     "PoolVoter",
+    "RouteRequest",
     "RouteResult",
     "Router",
     "RoutingFallback",

@@ -154,7 +154,7 @@ async def exchange(
     method: aio.StreamStreamMultiCallable[Q, R],
     feed: AsyncFeed[T, Q],
     call: Call,
-    convert: Callable[[R], M],
+    convert: Callable[[R, str], M],
 ) -> AsyncGenerator[M, None]:
     """As `calls.exchange`."""
     with _failures(call):
@@ -163,7 +163,7 @@ async def exchange(
         try:
             async for reply in stream:
                 feed.answered()
-                yield convert(reply)
+                yield convert(reply, call.request_id)
         except grpc.RpcError as error:
             raise call_error(await status.behind(error), call.request_id) from error
         finally:

@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING
 import grpc
 
 from pointsman.client import replies
-from pointsman.client.calls import Feed, exchange, receive, require_places, send, send_all
+from pointsman.client.blocking_admin import AdminCalls
+from pointsman.client.calls import Feed, exchange, require_places, send
 from pointsman.client.connection import DEFAULT_TARGET, ChannelOptions, Connection
 from pointsman.client.errors import PointsmanError
 from pointsman.client.requests import (
     Answer,
     Generations,
+    RouteRequest,
     ScoreRequest,
-    import_header,
-    import_item,
     outcome_message,
+    route_item,
     route_message,
     score_item,
     score_message,
 )
 from pointsman.v1 import (
-    admin_service_pb2,
     admin_service_pb2_grpc,
     routing_service_pb2_grpc,
     scoring_service_pb2_grpc,
@@ -33,12 +33,11 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from pointsman.client.inventory import EmbeddingSpace, ImportResult, Pool, Router, Sample
     from pointsman.client.policies import Policy, Stickiness
     from pointsman.client.results import OutcomeResult, RouteResult, ScoreResult
 
 
-class Client:
+class Client(AdminCalls):
     """A connection to a Pointsman server. Safe to share between threads.
 
     Every method raises `PointsmanError` where the call fails, and `TypeError` or `ValueError`,
@@ -48,7 +47,7 @@ class Client:
         target: `host:port`, `unix:/path/to.sock`, or a name of gRPC: `dns:///host:port`,
             `ipv4:address:port` or `ipv6:[address]:port`.
         timeout: Seconds that a call may take where it doesn't say; None for no limit. Streams
-            (`score_many`, `export_samples`, `import_samples`) have only their own.
+            (`score_many`, `route_many`, `export_samples`, `import_samples`) have only their own.
         credentials: For TLS; None for a plain connection.
         retries: Further attempts, up to 4, of a call that fails with UNAVAILABLE, and only of
             such a call. `delete_pool` is never repeated.
@@ -174,12 +173,7 @@ class Client:
         """
         call = self._connection.stream(timeout, request_id)
         feed = Feed(requests, score_item, in_flight=require_places(in_flight))
-        return exchange(
-            self._scoring.ScoreGenerationsStream,
-            feed,
-            call,
-            lambda reply: replies.score_item_result(reply, call.request_id),
-        )
+        return exchange(self._scoring.ScoreGenerationsStream, feed, call, replies.score_item_result)
 
     def route(
         self,
@@ -207,8 +201,8 @@ class Client:
             timeout: Seconds; the client's if None.
             request_id: Names the call in the server's log; made here if None.
         """
-        message = route_message(
-            prompt,
+        request = RouteRequest(
+            prompt=prompt,
             router=router,
             candidates=candidates,
             denied=denied,
@@ -217,8 +211,34 @@ class Client:
             embedding_space=embedding_space,
         )
         call = self._connection.call(timeout, request_id)
+        message = route_message(request)
         reply = send(self._routing.RoutePrompt, message, call)
         return replies.route_result(reply, call.request_id)
+
+    def route_many(
+        self,
+        requests: Iterable[RouteRequest],
+        *,
+        in_flight: int = 32,
+        timeout: float | None = None,
+        request_id: str | None = None,
+    ) -> Generator[tuple[int, RouteResult | PointsmanError], None, None]:
+        """Chooses the models of many prompts over one stream.
+
+        Errors are yielded and raised as by `score_many`.
+
+        Args:
+            requests: Pulled in a thread of gRPC, as replies make room.
+            in_flight: Most items that are sent and not answered.
+            timeout: Seconds for the whole stream; no limit if None.
+            request_id: Names the stream in the server's log; made here if None.
+
+        Yields:
+            The index of a request and its result or error, as they are ready.
+        """
+        call = self._connection.stream(timeout, request_id)
+        feed = Feed(requests, route_item, in_flight=require_places(in_flight))
+        return exchange(self._routing.RoutePromptStream, feed, call, replies.route_item_result)
 
     def record_outcome(
         self,
@@ -259,113 +279,6 @@ class Client:
         call = self._connection.call(timeout, request_id)
         reply = send(self._routing.RecordOutcome, message, call)
         return replies.outcome_result(reply, call.request_id)
-
-    def pools(
-        self, *, timeout: float | None = None, request_id: str | None = None
-    ) -> tuple[Pool, ...]:
-        """Lists every pool, by name."""
-        message = admin_service_pb2.ListPoolsRequest()
-        call = self._connection.call(timeout, request_id)
-        reply = send(self._admin.ListPools, message, call)
-        return tuple(replies.pool(each) for each in reply.pools)
-
-    def pool(
-        self, name: str, *, timeout: float | None = None, request_id: str | None = None
-    ) -> Pool:
-        """Describes one pool."""
-        message = admin_service_pb2.GetPoolRequest(pool=name)
-        call = self._connection.call(timeout, request_id)
-        return replies.pool(send(self._admin.GetPool, message, call).pool)
-
-    def delete_pool(
-        self, name: str, *, timeout: float | None = None, request_id: str | None = None
-    ) -> int:
-        """Removes a pool with all it has learned; returns how many samples. There is no way back.
-
-        Never retried: a repetition after a lost reply would find no pool.
-        """
-        message = admin_service_pb2.DeletePoolRequest(pool=name)
-        call = self._connection.call(timeout, request_id)
-        return send(self._admin.DeletePool, message, call).samples
-
-    def export_samples(
-        self, pool: str, *, timeout: float | None = None, request_id: str | None = None
-    ) -> Generator[Sample, None, None]:
-        """Yields every sample of a pool, oldest first.
-
-        Their space, which an import asks for, is `client.pool(name).space`.
-
-        Args:
-            pool: Name of the pool.
-            timeout: Seconds for the whole stream; no limit if None.
-            request_id: Names the stream in the server's log; made here if None.
-        """
-        message = admin_service_pb2.ExportSamplesRequest(pool=pool)
-        call = self._connection.stream(timeout, request_id)
-        return receive(self._admin.ExportSamples, message, call, replies.exported_samples)
-
-    def import_samples(
-        self,
-        pool: str,
-        samples: Iterable[Sample],
-        *,
-        space: EmbeddingSpace,
-        timeout: float | None = None,
-        request_id: str | None = None,
-    ) -> ImportResult:
-        """Adds exported samples to a pool; those it has already are skipped.
-
-        Where `samples` itself raises, the error passes through, and the samples before it stay
-        imported.
-
-        Args:
-            pool: Name of the pool; created if there is none.
-            samples: Pulled in a thread of gRPC, as the server reads.
-            space: Where their vectors live; must be the pool's.
-            timeout: Seconds for the whole stream; no limit if None.
-            request_id: Names the stream in the server's log; made here if None.
-        """
-        call = self._connection.stream(timeout, request_id)
-        feed = Feed(samples, import_item, header=import_header(pool, space))
-        reply = send_all(self._admin.ImportSamples, feed, call)
-        return replies.import_result(reply)
-
-    def routers(
-        self, *, timeout: float | None = None, request_id: str | None = None
-    ) -> tuple[Router, ...]:
-        """Lists every router, by name."""
-        message = admin_service_pb2.ListRoutersRequest()
-        call = self._connection.call(timeout, request_id)
-        reply = send(self._admin.ListRouters, message, call)
-        return tuple(replies.router(each) for each in reply.routers)
-
-    def router(
-        self, name: str, *, timeout: float | None = None, request_id: str | None = None
-    ) -> Router:
-        """Describes one router."""
-        message = admin_service_pb2.GetRouterRequest(router=name)
-        call = self._connection.call(timeout, request_id)
-        return replies.router(send(self._admin.GetRouter, message, call).router)
-
-    def reload_router(
-        self,
-        name: str,
-        *,
-        directory: str = "",
-        timeout: float | None = None,
-        request_id: str | None = None,
-    ) -> Router:
-        """Loads a router's artefact anew; the old one stays in service if the new is broken.
-
-        Args:
-            name: Name of the router.
-            directory: Of the artefact, on the server; the one it was loaded from if empty.
-            timeout: Seconds; the client's if None.
-            request_id: Names the call in the server's log; made here if None.
-        """
-        message = admin_service_pb2.ReloadRouterRequest(router=name, directory=directory)
-        call = self._connection.call(timeout, request_id)
-        return replies.router(send(self._admin.ReloadRouter, message, call).router)
 
 
 def _open(connection: Connection) -> grpc.Channel:

@@ -155,15 +155,18 @@ def exchange(
     method: grpc.StreamStreamMultiCallable[Q, R],
     feed: Feed[T, Q],
     call: Call,
-    convert: Callable[[R], M],
+    convert: Callable[[R, str], M],
 ) -> Generator[M, None, None]:
-    """Sends a feed and yields what each reply converts to; raises as `send_all` does."""
+    """Sends a feed and yields what each reply and the id of the call convert to.
+
+    Raises as `send_all` does.
+    """
     with _failures(call):
         stream = method(iter(feed), **call.arguments)
         try:
             for reply in stream:
                 feed.answered()
-                yield convert(reply)
+                yield convert(reply, call.request_id)
         finally:
             feed.close()
             stream.cancel()

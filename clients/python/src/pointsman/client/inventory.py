@@ -1,4 +1,4 @@
-"""What a server holds, as plain values: pools, their samples, and routers."""
+"""What a server holds, as plain values: pools, what they keep, and routers."""
 
 from __future__ import annotations
 
@@ -56,6 +56,8 @@ class Pool:
     """When the oldest live sample was learned, in UTC; None where there is none."""
     newest_at: datetime | None
     """When the newest live sample was learned, in UTC; None where there is none."""
+    outcomes: int
+    """Live outcomes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,26 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class Outcome:
+    """How good one answer was: no text of the prompt or of the answer is in it."""
+
+    outcome_id: str
+    """Name of the outcome."""
+    model: str
+    """The model, or voter, that answered."""
+    quality: float
+    """From 0 to 1."""
+    recorded_at: datetime
+    """When it was recorded, in UTC."""
+    sample_id: str
+    """Name of the prompt, which is that of its sample where it has one."""
+    prompt: Vector
+    """Embedding of the prompt, (d,) float32."""
+
+
+@dataclass(frozen=True, slots=True)
 class ImportResult:
-    """What became of imported samples."""
+    """What became of imported samples and outcomes."""
 
     imported: int
     """Samples added."""
@@ -85,6 +105,12 @@ class ImportResult:
     """Samples that the pool had already."""
     expired: int
     """Samples that were past the pool's time to live, and so not added."""
+    outcomes_imported: int
+    """Outcomes added."""
+    outcomes_skipped: int
+    """Outcomes that the pool had already."""
+    outcomes_expired: int
+    """Outcomes that were past the pool's time to live, and so not added."""
     durability: Durability
     """How far the imported ones are safe."""
 
@@ -98,11 +124,11 @@ class Router:
     kind: str
     """As in routerdc, knn or smoothie."""
     revision: str
-    """Revision in service."""
+    """Revision in service; of the pool, for routers that recall."""
     models: tuple[str, ...]
     """Models it can choose, in order."""
-    space: EmbeddingSpace
-    """Where its vectors live."""
+    space: EmbeddingSpace | None
+    """Where its vectors live; None where the pool that it rests on is not there yet."""
     loaded_at: datetime | None
     """When this revision came into service, in UTC."""
     last_error: str

@@ -12,6 +12,7 @@ from pointsman.client.errors import PointsmanError, item_error
 from pointsman.client.inventory import (
     EmbeddingSpace,
     ImportResult,
+    Outcome,
     Pool,
     PoolVoter,
     Router,
@@ -93,6 +94,15 @@ def route_result(response: routing_service_pb2.RoutePromptResponse, request_id: 
     )
 
 
+def route_item_result(
+    response: routing_service_pb2.RoutePromptStreamResponse, request_id: str
+) -> tuple[int, RouteResult | PointsmanError]:
+    """Converts one reply of `RoutePromptStream`: which item, and its result or error."""
+    if response.WhichOneof("result") == "error":
+        return response.id, item_error(response.error, request_id)
+    return response.id, route_result(response.response, request_id)
+
+
 def outcome_result(
     response: routing_service_pb2.RecordOutcomeResponse, request_id: str
 ) -> OutcomeResult:
@@ -116,6 +126,7 @@ def pool(message: admin_service_pb2.Pool) -> Pool:
         created_at=_time(message, "create_time"),
         oldest_at=_time(message, "oldest_sample_time"),
         newest_at=_time(message, "newest_sample_time"),
+        outcomes=message.outcomes,
     )
 
 
@@ -126,25 +137,27 @@ def router(message: admin_service_pb2.Router) -> Router:
         kind=message.kind,
         revision=message.revision,
         models=tuple(message.models),
-        space=_space(message.space),
+        space=_space(message.space) if message.HasField("space") else None,
         loaded_at=_time(message, "load_time"),
         last_error=message.last_error,
     )
 
 
-def exported_samples(message: admin_service_pb2.ExportSamplesResponse) -> tuple[Sample, ...]:
-    """Converts one message of `ExportSamples`: a sample, or none where it is the header."""
-    if not message.HasField("sample"):
-        return ()
-    sample = message.sample
-    converted = Sample(
-        sample_id=sample.sample_id,
-        learned_at=_instant(sample.learn_time),
-        prompt=from_message(sample.prompt),
-        voters=tuple(sample.voters),
-        distances=from_bytes(sample.distances_float32_le),
-    )
-    return (converted,)
+def exported_items(
+    message: admin_service_pb2.ExportSamplesResponse,
+) -> tuple[Sample | Outcome, ...]:
+    """Converts one message of `ExportSamples`.
+
+    Returns:
+        A sample or an outcome; nothing where it is the header, or an item that this release of
+        the client doesn't know.
+    """
+    match message.WhichOneof("item"):
+        case "sample":
+            return (_sample(message.sample),)
+        case "outcome":
+            return (_outcome(message.outcome),)
+    return ()
 
 
 def import_result(message: admin_service_pb2.ImportSamplesResponse) -> ImportResult:
@@ -153,6 +166,9 @@ def import_result(message: admin_service_pb2.ImportSamplesResponse) -> ImportRes
         imported=message.imported,
         skipped=message.skipped,
         expired=message.expired,
+        outcomes_imported=message.outcomes_imported,
+        outcomes_skipped=message.outcomes_skipped,
+        outcomes_expired=message.outcomes_expired,
         durability=durability_of(message.durability),
     )
 
@@ -199,6 +215,27 @@ def _pool_voter(message: admin_service_pb2.PoolVoter) -> PoolVoter:
         voter=message.voter,
         samples=message.samples,
         noise_variance=_optional(message, "noise_variance"),
+    )
+
+
+def _sample(message: admin_service_pb2.Sample) -> Sample:
+    return Sample(
+        sample_id=message.sample_id,
+        learned_at=_instant(message.learn_time),
+        prompt=from_message(message.prompt),
+        voters=tuple(message.voters),
+        distances=from_bytes(message.distances_float32_le),
+    )
+
+
+def _outcome(message: admin_service_pb2.Outcome) -> Outcome:
+    return Outcome(
+        outcome_id=message.outcome_id,
+        model=message.model,
+        quality=message.quality,
+        recorded_at=_instant(message.record_time),
+        sample_id=message.sample_id,
+        prompt=from_message(message.prompt),
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeAlias
 from uuid import uuid4
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pointsman.client.enums import embedding_number, estimator_number
-from pointsman.client.inventory import EmbeddingSpace, Sample
+from pointsman.client.inventory import EmbeddingSpace, Outcome, Sample
 from pointsman.client.policies import Policy, Stickiness, policy_message
 from pointsman.client.vectors import Vector, is_vector, to_bytes, to_message
 from pointsman.v1 import admin_service_pb2, routing_service_pb2, scoring_service_pb2, types_pb2
@@ -53,6 +54,19 @@ class ScoreRequest:
     sample_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RouteRequest:
+    """One prompt to route; the arguments of `Client.route` as a value."""
+
+    prompt: Answer
+    router: str = ""
+    candidates: Sequence[str] = ()
+    denied: Sequence[str] = ()
+    policy: Policy | None = None
+    stickiness: Stickiness | None = None
+    embedding_space: str = ""
+
+
 def score_message(request: ScoreRequest) -> scoring_service_pb2.ScoreGenerationsRequest:
     """Builds the request of `ScoreGenerations`.
 
@@ -85,29 +99,26 @@ def score_item(
     )
 
 
-def route_message(
-    prompt: Answer,
-    *,
-    router: str,
-    candidates: Sequence[str],
-    denied: Sequence[str],
-    policy: Policy | None,
-    stickiness: Stickiness | None,
-    embedding_space: str,
-) -> routing_service_pb2.RoutePromptRequest:
+def route_message(request: RouteRequest) -> routing_service_pb2.RoutePromptRequest:
     """Builds the request of `RoutePrompt`.
 
     Raises:
-        TypeError: The prompt is neither text nor a vector, or the models are one string.
+        TypeError: The prompt is neither text nor a vector, the models are one string, or the
+            policy is none of the client's.
     """
     return routing_service_pb2.RoutePromptRequest(
-        router=router,
-        prompt=prompt_message(prompt),
-        candidates=_names("candidates", candidates),
-        denied=_names("denied", denied),
-        policy=policy_message(policy, stickiness),
-        embedding_space=embedding_space,
+        router=request.router,
+        prompt=prompt_message(request.prompt),
+        candidates=_names("candidates", request.candidates),
+        denied=_names("denied", request.denied),
+        policy=policy_message(request.policy, request.stickiness),
+        embedding_space=request.embedding_space,
     )
+
+
+def route_item(index: int, request: RouteRequest) -> routing_service_pb2.RoutePromptStreamRequest:
+    """Builds one item of `RoutePromptStream`; raises as `route_message` does."""
+    return routing_service_pb2.RoutePromptStreamRequest(id=index, request=route_message(request))
 
 
 def outcome_message(
@@ -150,18 +161,11 @@ def import_header(pool: str, space: EmbeddingSpace) -> admin_service_pb2.ImportS
     return admin_service_pb2.ImportSamplesRequest(header=header)
 
 
-def import_item(_index: int, sample: Sample) -> admin_service_pb2.ImportSamplesRequest:
-    """Builds one sample of `ImportSamples`."""
-    learn_time = Timestamp()
-    learn_time.FromDatetime(sample.learned_at)
-    message = admin_service_pb2.Sample(
-        sample_id=sample.sample_id,
-        learn_time=learn_time,
-        prompt=to_message(sample.prompt),
-        voters=sample.voters,
-        distances_float32_le=to_bytes(sample.distances),
-    )
-    return admin_service_pb2.ImportSamplesRequest(sample=message)
+def import_item(_index: int, item: Sample | Outcome) -> admin_service_pb2.ImportSamplesRequest:
+    """Builds one sample or outcome of `ImportSamples`."""
+    if isinstance(item, Outcome):
+        return admin_service_pb2.ImportSamplesRequest(outcome=_outcome(item))
+    return admin_service_pb2.ImportSamplesRequest(sample=_sample(item))
 
 
 def prompt_message(prompt: Answer) -> types_pb2.Prompt:
@@ -217,6 +221,33 @@ def _generation(voter: str, answer: Answer) -> scoring_service_pb2.Generation:
     if not is_vector(answer):
         raise TypeError(_not_an_answer(voter, answer))
     return scoring_service_pb2.Generation(voter=voter, vector=to_message(answer))
+
+
+def _sample(sample: Sample) -> admin_service_pb2.Sample:
+    return admin_service_pb2.Sample(
+        sample_id=sample.sample_id,
+        learn_time=_stamp(sample.learned_at),
+        prompt=to_message(sample.prompt),
+        voters=sample.voters,
+        distances_float32_le=to_bytes(sample.distances),
+    )
+
+
+def _outcome(outcome: Outcome) -> admin_service_pb2.Outcome:
+    return admin_service_pb2.Outcome(
+        outcome_id=outcome.outcome_id,
+        model=outcome.model,
+        quality=outcome.quality,
+        record_time=_stamp(outcome.recorded_at),
+        sample_id=outcome.sample_id,
+        prompt=to_message(outcome.prompt),
+    )
+
+
+def _stamp(instant: datetime) -> Timestamp:
+    stamp = Timestamp()
+    stamp.FromDatetime(instant)
+    return stamp
 
 
 def _names(argument: str, names: Sequence[str]) -> Sequence[str]:

@@ -36,9 +36,10 @@ class WriteReceipt:
     durability: Durability
     """How far it is safe; `NONE` if it did not happen."""
     sample_id: str
-    """Name of the sample, for `record_outcome`."""
+    """Name of the sample, for `record_outcome`; or what the outcome is of."""
     reason: str
-    """Why nothing was written, or `SAMPLE_EXISTS` for a repeated sample; empty else."""
+    """Why nothing was written, or `SAMPLE_EXISTS` for a repeated sample and `OUTCOME_EXISTS` for a
+    repeated outcome; empty else."""
     message: str
     """The reason as one sentence; empty where there is none."""
 
@@ -180,7 +181,9 @@ class RoutingFallback:
     """Why a router did otherwise than it was asked."""
 
     reason: str
-    """In upper case."""
+    """In upper case. `LOW_PROBABILITY`, `LOW_MARGIN` or `ROUTER_UNREADY`: it abstained, or would
+    have (`FALLBACK_NOT_ALLOWED`). `FEW_NEIGHBOURS` or `NOISE_UNIDENTIFIED`: the scores rest on the
+    whole pool."""
     message: str
     """One sentence for a person."""
 
@@ -192,9 +195,10 @@ class RouteResult:
     model: str
     """The model to call."""
     ranking: tuple[ModelScore, ...]
-    """All candidates, best first."""
+    """All candidates that the router has a score for, best first. A policy may choose another
+    than the first."""
     margin: float | None
-    """Score of the first less that of the second; None with one candidate."""
+    """Score of the first in the ranking less that of the second; None with one."""
     entropy: float | None
     """Of the probabilities, in nats; None where there are none."""
     abstained: bool
@@ -204,7 +208,7 @@ class RouteResult:
     router: str
     """Router that answered."""
     router_revision: str
-    """Its revision."""
+    """Its revision; that of the pool, for routers that recall."""
     neighbours_used: int
     """Samples that the scores rest on, for routers that recall."""
     voters_used: int

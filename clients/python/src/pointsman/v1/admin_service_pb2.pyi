@@ -89,6 +89,7 @@ class Pool(google.protobuf.message.Message):
     CREATE_TIME_FIELD_NUMBER: builtins.int
     OLDEST_SAMPLE_TIME_FIELD_NUMBER: builtins.int
     NEWEST_SAMPLE_TIME_FIELD_NUMBER: builtins.int
+    OUTCOMES_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Name of the pool."""
     samples: builtins.int
@@ -97,6 +98,8 @@ class Pool(google.protobuf.message.Message):
     """Most samples it keeps; the oldest go first."""
     revision: builtins.int
     """Samples it has taken since it was created."""
+    outcomes: builtins.int
+    """Live outcomes."""
     @property
     def space(self) -> Global___EmbeddingSpace:
         """Where its vectors live."""
@@ -127,9 +130,10 @@ class Pool(google.protobuf.message.Message):
         create_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         oldest_sample_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         newest_sample_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        outcomes: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["create_time", b"create_time", "newest_sample_time", b"newest_sample_time", "oldest_sample_time", b"oldest_sample_time", "space", b"space"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["capacity", b"capacity", "create_time", b"create_time", "name", b"name", "newest_sample_time", b"newest_sample_time", "oldest_sample_time", b"oldest_sample_time", "revision", b"revision", "samples", b"samples", "space", b"space", "voters", b"voters"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["capacity", b"capacity", "create_time", b"create_time", "name", b"name", "newest_sample_time", b"newest_sample_time", "oldest_sample_time", b"oldest_sample_time", "outcomes", b"outcomes", "revision", b"revision", "samples", b"samples", "space", b"space", "voters", b"voters"]) -> None: ...
 
 Global___Pool: typing_extensions.TypeAlias = Pool
 
@@ -304,6 +308,52 @@ class Sample(google.protobuf.message.Message):
 Global___Sample: typing_extensions.TypeAlias = Sample
 
 @typing.final
+class Outcome(google.protobuf.message.Message):
+    """How good one answer was: no text of the prompt or of the answer is in it."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    OUTCOME_ID_FIELD_NUMBER: builtins.int
+    MODEL_FIELD_NUMBER: builtins.int
+    QUALITY_FIELD_NUMBER: builtins.int
+    RECORD_TIME_FIELD_NUMBER: builtins.int
+    SAMPLE_ID_FIELD_NUMBER: builtins.int
+    PROMPT_FIELD_NUMBER: builtins.int
+    outcome_id: builtins.str
+    """Name of the outcome."""
+    model: builtins.str
+    """The model, or voter, that answered."""
+    quality: builtins.float
+    """How good the answer was, from 0 to 1. Required."""
+    sample_id: builtins.str
+    """Name of the prompt, which is that of its sample where it has one; made
+    from the vector if empty.
+    """
+    @property
+    def record_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it was recorded; now if absent."""
+
+    @property
+    def prompt(self) -> pointsman.v1.types_pb2.Vector:
+        """Embedding of the prompt."""
+
+    def __init__(
+        self,
+        *,
+        outcome_id: builtins.str = ...,
+        model: builtins.str = ...,
+        quality: builtins.float | None = ...,
+        record_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        sample_id: builtins.str = ...,
+        prompt: pointsman.v1.types_pb2.Vector | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_quality", b"_quality", "prompt", b"prompt", "quality", b"quality", "record_time", b"record_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_quality", b"_quality", "model", b"model", "outcome_id", b"outcome_id", "prompt", b"prompt", "quality", b"quality", "record_time", b"record_time", "sample_id", b"sample_id"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_quality", b"_quality"]) -> typing.Literal["quality"] | None: ...
+
+Global___Outcome: typing_extensions.TypeAlias = Outcome
+
+@typing.final
 class ExportSamplesRequest(google.protobuf.message.Message):
     """Names the pool to export."""
 
@@ -322,49 +372,57 @@ Global___ExportSamplesRequest: typing_extensions.TypeAlias = ExportSamplesReques
 
 @typing.final
 class ExportSamplesResponse(google.protobuf.message.Message):
-    """The header first, then a sample each."""
+    """The header first, then a sample or an outcome each."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     HEADER_FIELD_NUMBER: builtins.int
     SAMPLE_FIELD_NUMBER: builtins.int
+    OUTCOME_FIELD_NUMBER: builtins.int
     @property
     def header(self) -> Global___SamplesHeader: ...
     @property
     def sample(self) -> Global___Sample: ...
+    @property
+    def outcome(self) -> Global___Outcome: ...
     def __init__(
         self,
         *,
         header: Global___SamplesHeader | None = ...,
         sample: Global___Sample | None = ...,
+        outcome: Global___Outcome | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["header", b"header", "item", b"item", "sample", b"sample"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["header", b"header", "item", b"item", "sample", b"sample"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["item", b"item"]) -> typing.Literal["header", "sample"] | None: ...
+    def HasField(self, field_name: typing.Literal["header", b"header", "item", b"item", "outcome", b"outcome", "sample", b"sample"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["header", b"header", "item", b"item", "outcome", b"outcome", "sample", b"sample"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["item", b"item"]) -> typing.Literal["header", "sample", "outcome"] | None: ...
 
 Global___ExportSamplesResponse: typing_extensions.TypeAlias = ExportSamplesResponse
 
 @typing.final
 class ImportSamplesRequest(google.protobuf.message.Message):
-    """The header first, then a sample each."""
+    """The header first, then a sample or an outcome each."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     HEADER_FIELD_NUMBER: builtins.int
     SAMPLE_FIELD_NUMBER: builtins.int
+    OUTCOME_FIELD_NUMBER: builtins.int
     @property
     def header(self) -> Global___SamplesHeader: ...
     @property
     def sample(self) -> Global___Sample: ...
+    @property
+    def outcome(self) -> Global___Outcome: ...
     def __init__(
         self,
         *,
         header: Global___SamplesHeader | None = ...,
         sample: Global___Sample | None = ...,
+        outcome: Global___Outcome | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["header", b"header", "item", b"item", "sample", b"sample"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["header", b"header", "item", b"item", "sample", b"sample"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["item", b"item"]) -> typing.Literal["header", "sample"] | None: ...
+    def HasField(self, field_name: typing.Literal["header", b"header", "item", b"item", "outcome", b"outcome", "sample", b"sample"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["header", b"header", "item", b"item", "outcome", b"outcome", "sample", b"sample"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["item", b"item"]) -> typing.Literal["header", "sample", "outcome"] | None: ...
 
 Global___ImportSamplesRequest: typing_extensions.TypeAlias = ImportSamplesRequest
 
@@ -378,14 +436,21 @@ class ImportSamplesResponse(google.protobuf.message.Message):
     SKIPPED_FIELD_NUMBER: builtins.int
     DURABILITY_FIELD_NUMBER: builtins.int
     EXPIRED_FIELD_NUMBER: builtins.int
+    OUTCOMES_IMPORTED_FIELD_NUMBER: builtins.int
+    OUTCOMES_SKIPPED_FIELD_NUMBER: builtins.int
+    OUTCOMES_EXPIRED_FIELD_NUMBER: builtins.int
     imported: builtins.int
     """Samples added."""
     skipped: builtins.int
     """Samples that the pool had already."""
     durability: pointsman.v1.types_pb2.Durability.ValueType
-    """How far the imported ones are safe."""
+    """How far what was imported is safe."""
     expired: builtins.int
     """Samples that were past the pool's time to live, and so not added."""
+    outcomes_imported: builtins.int
+    """The same of outcomes: added, had already, past the time to live."""
+    outcomes_skipped: builtins.int
+    outcomes_expired: builtins.int
     def __init__(
         self,
         *,
@@ -393,8 +458,11 @@ class ImportSamplesResponse(google.protobuf.message.Message):
         skipped: builtins.int = ...,
         durability: pointsman.v1.types_pb2.Durability.ValueType = ...,
         expired: builtins.int = ...,
+        outcomes_imported: builtins.int = ...,
+        outcomes_skipped: builtins.int = ...,
+        outcomes_expired: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["durability", b"durability", "expired", b"expired", "imported", b"imported", "skipped", b"skipped"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["durability", b"durability", "expired", b"expired", "imported", b"imported", "outcomes_expired", b"outcomes_expired", "outcomes_imported", b"outcomes_imported", "outcomes_skipped", b"outcomes_skipped", "skipped", b"skipped"]) -> None: ...
 
 Global___ImportSamplesResponse: typing_extensions.TypeAlias = ImportSamplesResponse
 
@@ -425,7 +493,9 @@ class Router(google.protobuf.message.Message):
 
     @property
     def space(self) -> Global___EmbeddingSpace:
-        """Where its vectors live."""
+        """Where its vectors live; absent where the pool that it rests on is not
+        there yet. A prompt that comes as a vector names it.
+        """
 
     @property
     def load_time(self) -> google.protobuf.timestamp_pb2.Timestamp:

@@ -103,16 +103,16 @@ class AdminServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ExportSamples(self, request, context):
-        """Every sample of a pool, oldest first. The first message carries the
-        header.
+        """Every sample of a pool, oldest first, then every outcome. The first
+        message carries the header.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ImportSamples(self, request_iterator, context):
-        """Adds exported samples to a pool. The first message carries the header.
-        Samples that the pool already has are skipped.
+        """Adds exported samples and outcomes to a pool. The first message carries
+        the header. What the pool already has is skipped.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

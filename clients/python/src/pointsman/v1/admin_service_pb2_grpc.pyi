@@ -238,13 +238,13 @@ class AdminServiceStub(typing.Generic[_AdminServiceListPoolsType, _AdminServiceG
     """Removes a pool with all it has learned. There is no way back."""
 
     ExportSamples: _AdminServiceExportSamplesType
-    """Every sample of a pool, oldest first. The first message carries the
-    header.
+    """Every sample of a pool, oldest first, then every outcome. The first
+    message carries the header.
     """
 
     ImportSamples: _AdminServiceImportSamplesType
-    """Adds exported samples to a pool. The first message carries the header.
-    Samples that the pool already has are skipped.
+    """Adds exported samples and outcomes to a pool. The first message carries
+    the header. What the pool already has is skipped.
     """
 
     ListRouters: _AdminServiceListRoutersType
@@ -326,8 +326,8 @@ class AdminServiceServicer(metaclass=abc.ABCMeta):
         request: pointsman.v1.admin_service_pb2.ExportSamplesRequest,
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[pointsman.v1.admin_service_pb2.ExportSamplesResponse], collections.abc.AsyncIterator[pointsman.v1.admin_service_pb2.ExportSamplesResponse]]:
-        """Every sample of a pool, oldest first. The first message carries the
-        header.
+        """Every sample of a pool, oldest first, then every outcome. The first
+        message carries the header.
         """
 
     @abc.abstractmethod
@@ -336,8 +336,8 @@ class AdminServiceServicer(metaclass=abc.ABCMeta):
         request_iterator: _MaybeAsyncIterator[pointsman.v1.admin_service_pb2.ImportSamplesRequest],
         context: _ServicerContext,
     ) -> typing.Union[pointsman.v1.admin_service_pb2.ImportSamplesResponse, collections.abc.Awaitable[pointsman.v1.admin_service_pb2.ImportSamplesResponse]]:
-        """Adds exported samples to a pool. The first message carries the header.
-        Samples that the pool already has are skipped.
+        """Adds exported samples and outcomes to a pool. The first message carries
+        the header. What the pool already has is skipped.
         """
 
     @abc.abstractmethod

@@ -197,7 +197,9 @@ class RoutePromptRequest(google.protobuf.message.Message):
     router: builtins.str
     """Name of the router; the server's default if empty."""
     embedding_space: builtins.str
-    """Names the caller's encoder, where the prompt is a vector."""
+    """Names the caller's encoder, where the prompt is a vector. For a trained
+    router it is the id of the router's space.
+    """
     @property
     def prompt(self) -> pointsman.v1.types_pb2.Prompt:
         """What will be asked."""
@@ -212,7 +214,7 @@ class RoutePromptRequest(google.protobuf.message.Message):
 
     @property
     def denied(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """These models may not be chosen."""
+        """These models may not be chosen. The router need not know them."""
 
     def __init__(
         self,
@@ -317,7 +319,7 @@ class RoutePromptResponse(google.protobuf.message.Message):
     router: builtins.str
     """Router that answered."""
     router_revision: builtins.str
-    """Revision of the router."""
+    """Revision of the router; of the pool, for routers that recall."""
     neighbours_used: builtins.int
     """Samples and voters that the scores rest on, for routers that recall."""
     voters_used: builtins.int
@@ -325,7 +327,7 @@ class RoutePromptResponse(google.protobuf.message.Message):
     """The prompt was longer than the encoder reads; the rest was not seen."""
     @property
     def ranking(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ModelScore]:
-        """All candidates, best first."""
+        """All candidates that the router has a score for, best first."""
 
     @property
     def fallback(self) -> Global___RoutingFallback:

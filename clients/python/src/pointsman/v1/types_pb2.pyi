@@ -162,7 +162,7 @@ class WriteReceipt(google.protobuf.message.Message):
     reason: builtins.str
     """Why nothing was written, as an upper-case reason and a sentence; both are
     empty where it was. A repeated sample_id is durable with the reason
-    SAMPLE_EXISTS.
+    SAMPLE_EXISTS, a repeated outcome_id with OUTCOME_EXISTS.
     """
     message: builtins.str
     def __init__(
