@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +10,18 @@ from pathlib import Path
 import structlog
 
 from encoders import EncodersError, Provider, SentenceEncoder, cpu_limit, embedded_encoder
+from scoring.errors import MemoryStorageError
 from scoring.kernels import warm_up
 from scoring.memory import Durability, Memory, MemorySettings
 from server.admission import Admission
-from server.batcher import EncodeBatcher
-from server.errors import StartError
-from server.pipeline import EncoderIdentity, ScoringPipeline
+from server.errors import ServerError, StartError
+from server.outcomes import OutcomeRecorder
+from server.parts import Parts
+from server.pipeline import ScoringPipeline
+from server.routers.loading import RouterLoader
+from server.routers.registry import RouterRegistry
+from server.routers.shelf import EncoderShelf
+from server.routing import Routing, RoutingPipeline
 from server.settings import EncoderSettings, Settings
 
 _log = structlog.get_logger(__name__)
@@ -24,40 +31,88 @@ _log = structlog.get_logger(__name__)
 class Engine:
     """The parts that live as long as the process."""
 
-    batcher: EncodeBatcher
+    encoders: EncoderShelf
     memory: Memory
     admission: Admission
     pipeline: ScoringPipeline
+    routers: RouterRegistry
+    routing: RoutingPipeline
+    outcomes: OutcomeRecorder
+
+    async def warm_up(self) -> None:
+        """Loads the routers, and sends a real request through every way there is.
+
+        Raises:
+            StartError: One fails; the message says which.
+        """
+        try:
+            await self.pipeline.warm_up()
+        except ServerError as error:
+            raise StartError(f"The first request, to warm up, failed: {error}") from None
+        await self.routers.open()
+
+    async def watch_memory(self) -> None:
+        """Ends with the memory's writer, for a server that can't learn must not stay."""
+        # Shielded: the end of this watch must not cancel the writer's own future.
+        await asyncio.shield(asyncio.wrap_future(self.memory.failure))
 
 
 @asynccontextmanager
-async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
+async def open_engine(settings: Settings, parts: Parts) -> AsyncIterator[Engine]:
     """Loads the encoder, opens the memory and compiles the kernels; closes the memory at the end.
 
+    Args:
+        settings: Of everything.
+        parts: Runs what lives by itself.
+
     Raises:
-        StartError: The encoder can't be loaded; the message names the setting.
-        MemoryStorageError: The memory can't be opened; the message says why.
+        StartError: The encoder can't be loaded, or the memory can't be opened; the message names
+            what to change.
     """
     encoder = await asyncio.to_thread(load_encoder, settings.encoder)
     _log.info("encoder", revision=encoder.revision, provider=encoder.provider)
-    memory = await asyncio.to_thread(Memory.open, memory_settings(settings))
+    memory = await asyncio.to_thread(_open_memory, settings)
     try:
         _log.info("memory", pools=len(memory.descriptions()))
         await asyncio.to_thread(warm_up)
-        engine = _compose(encoder, memory, settings)
+        estimate_thread = ThreadPoolExecutor(1, thread_name_prefix="estimate")
         try:
-            yield engine
+            yield _compose(encoder, memory, estimate_thread, settings, parts)
         finally:
-            engine.pipeline.close()
+            estimate_thread.shutdown(wait=False, cancel_futures=True)
     finally:
         await asyncio.to_thread(memory.close)
 
 
-def _compose(encoder: SentenceEncoder, memory: Memory, settings: Settings) -> Engine:
-    batcher = EncodeBatcher(encoder, batch_tokens=settings.encoder.batch_tokens)
-    identity = EncoderIdentity(encoder.revision, encoder.dimension, encoder.max_tokens)
-    pipeline = ScoringPipeline(batcher, identity, memory, create_pools=settings.memory.create_pools)
-    return Engine(batcher, memory, Admission(settings.limits.in_flight), pipeline)
+def _compose(
+    encoder: SentenceEncoder,
+    memory: Memory,
+    estimate_thread: Executor,
+    settings: Settings,
+    parts: Parts,
+) -> Engine:
+    shelf = EncoderShelf(parts, batch_tokens=settings.encoder.batch_tokens)
+    served = shelf.lend(encoder)
+    create_pools = settings.memory.create_pools
+    routing = Routing(memory, estimate_thread)
+    loader = RouterLoader(settings.encoder, shelf, memory, served)
+    routers = RouterRegistry(settings, loader, memory, parts, routing.warm_up)
+    return Engine(
+        encoders=shelf,
+        memory=memory,
+        admission=Admission(settings.limits.in_flight),
+        pipeline=ScoringPipeline(served, memory, estimate_thread, create_pools=create_pools),
+        routers=routers,
+        routing=RoutingPipeline(routers, routing),
+        outcomes=OutcomeRecorder(served, memory, create_pools=create_pools),
+    )
+
+
+def _open_memory(settings: Settings) -> Memory:
+    try:
+        return Memory.open(memory_settings(settings))
+    except MemoryStorageError as error:
+        raise StartError(str(error)) from None
 
 
 def load_encoder(settings: EncoderSettings) -> SentenceEncoder:

@@ -54,6 +54,12 @@ class DeadlineError(ServerError):
     reason = "DEADLINE_EXCEEDED"
 
 
+class RouterNotFoundError(ServerError):
+    """No router has this name."""
+
+    reason = "ROUTER_NOT_FOUND"
+
+
 class NotOfferedError(ServerError):
     """The contract has this method or option, but this server does not offer it."""
 

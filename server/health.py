@@ -11,14 +11,11 @@ ROUTING = routing_service_pb2.DESCRIPTOR.services_by_name["RoutingService"].full
 ADMIN = admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name
 _SERVER = ""
 
-_SERVING = (SCORING, ADMIN, _SERVER)
+_SERVICES = (SCORING, ROUTING, ADMIN, _SERVER)
 
 
 class Health:
-    """Tells callers and probes which services serve.
-
-    Until `serving`, everything is NOT_SERVING. RoutingService stays so: this server has none.
-    """
+    """Tells callers and probes which services serve. Until `serving`, none does."""
 
     def __init__(self) -> None:
         self._servicer = health_aio.HealthServicer()
@@ -29,12 +26,12 @@ class Health:
 
     async def starting(self) -> None:
         """Says that nothing serves yet."""
-        for service in (*_SERVING, ROUTING):
+        for service in _SERVICES:
             await self._servicer.set(service, health_pb2.HealthCheckResponse.NOT_SERVING)
 
     async def serving(self) -> None:
         """Says that everything is warm."""
-        for service in _SERVING:
+        for service in _SERVICES:
             await self._servicer.set(service, health_pb2.HealthCheckResponse.SERVING)
 
     async def stopping(self) -> None:

@@ -5,17 +5,14 @@ import gc
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable
-from functools import partial
 
 import grpc.aio
 import structlog
 
 from server.engine import Engine, open_engine
-from server.errors import ServerError, StartError
 from server.health import Health
 from server.listen import bind
-from server.logs import place_of
+from server.parts import Parts
 from server.settings import Settings
 from server.wire import make_server
 
@@ -29,61 +26,47 @@ async def serve(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT, then drains.
 
     Raises:
-        StartError, MemoryStorageError: It can't start; the message names what to change.
-        ExceptionGroup: A part died while serving; the log says which, and where.
+        ExceptionGroup: Of a StartError, where it can't start; else a part died while serving,
+            and the log says which, and where.
     """
     began = time.perf_counter()
     stop, draining = _stop_on_signals(), asyncio.Event()
     health = Health()
     await health.starting()
-    async with open_engine(settings) as engine, asyncio.TaskGroup() as parts:
-        batching = parts.create_task(_part("batcher", engine.batcher.run))
-        watching = parts.create_task(_part("memory", partial(_watch, engine)))
-        server = None
-        try:
-            await _warm_up(engine)
-            server = make_server(settings, engine, health, draining)
-            addresses = bind(server, settings)
-            await server.start()
-            await health.serving()
-            seconds = round(time.perf_counter() - began, 3)
-            _log.info("serving", addresses=addresses, seconds=seconds)
-            await stop.wait()
-        finally:
-            if server is not None:
-                # A part that died answers nobody any more, so nobody is waited for.
-                grace = settings.shutdown_grace if stop.is_set() else 0.0
-                await _announce(health, settings.shutdown_wait if grace else 0.0)
-                draining.set()
-                await _drain(server, engine, grace)
-            batching.cancel()
-            watching.cancel()
-    _log.info("stopped", refused=engine.admission.refused, dropped=engine.batcher.dropped)
-    if engine.batcher.stuck:
+    async with asyncio.TaskGroup() as group:
+        parts = Parts(group)
+        async with open_engine(settings, parts) as engine:
+            parts.start("memory", engine.watch_memory)
+            server = None
+            try:
+                await _warm_up(engine)
+                parts.start("watch", engine.routers.watch)
+                server = make_server(settings, engine, health, draining)
+                addresses = bind(server, settings)
+                await server.start()
+                await health.serving()
+                seconds = round(time.perf_counter() - began, 3)
+                _log.info("serving", addresses=addresses, seconds=seconds)
+                await stop.wait()
+            finally:
+                if server is not None:
+                    # A part that died answers nobody any more, so nobody is waited for.
+                    grace = settings.shutdown_grace if stop.is_set() else 0.0
+                    await _announce(health, settings.shutdown_wait if grace else 0.0)
+                    draining.set()
+                    await _drain(server, engine, grace)
+                # Asked before the batchers are stopped, in whatever they are doing.
+                stuck = engine.encoders.stuck
+                parts.stop()
+    _log.info("stopped", refused=engine.admission.refused, dropped=engine.encoders.dropped)
+    if stuck:
         # Python would wait for its thread for ever.
         _log.error("encoder_stuck")
         os._exit(_FAILED_EXIT)
 
 
-async def _part(name: str, life: Callable[[], Awaitable[None]]) -> None:
-    try:
-        await life()
-    except Exception as error:
-        _log.critical("part_died", part=name, error=place_of(error))
-        raise
-
-
-async def _watch(engine: Engine) -> None:
-    """Ends with the memory's writer, for a server that can't learn must not stay."""
-    # Shielded: the end of this watch must not cancel the writer's own future.
-    await asyncio.shield(asyncio.wrap_future(engine.memory.failure))
-
-
 async def _warm_up(engine: Engine) -> None:
-    try:
-        await engine.pipeline.warm_up()
-    except ServerError as error:
-        raise StartError(f"The first request, to warm up, failed: {error}") from None
+    await engine.warm_up()
     # What is there now stays: a full collection of it would hold up every call for 0.1 s.
     gc.collect()
     gc.freeze()
@@ -101,7 +84,7 @@ async def _drain(server: grpc.aio.Server, engine: Engine, grace: float) -> None:
     try:
         async with asyncio.timeout(grace):
             await engine.admission.idle()
-            await engine.batcher.idle()
+            await engine.encoders.idle()
     except TimeoutError:
         _log.warning("grace_over", in_flight=engine.admission.in_flight)
     await server.stop(min(grace, _LAST_REPLIES_SECONDS))

@@ -2,10 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Protocol
+from concurrent.futures import Executor
 
 import numpy as np
 
@@ -19,7 +16,7 @@ from scoring.errors import (
 )
 from scoring.estimator import rank_generations
 from scoring.memory import EmbeddingSpace, Memory, NewSample
-from server.batcher import EncodedTexts
+from server.encoding import ServedEncoder, note_encoding
 from server.estimation import Embedded, Estimated, estimate_request
 from server.requests import (
     EmbeddingKind,
@@ -31,9 +28,8 @@ from server.requests import (
     Vectors,
     Written,
 )
+from server.spaces import is_joined, keeps_joined, require_pool, text_space, vector_space
 
-_ALONE = "/generation"
-_JOINED = "/prompt-and-generation"
 _WARM_UP = ScoreRequest(
     pool="warm-up",
     voters=("a", "b", "c"),
@@ -53,55 +49,29 @@ _LEARNING_REFUSED = (
 )
 
 
-class TextEncoder(Protocol):
-    """What the pipeline needs to turn texts into vectors."""
-
-    async def encode(self, texts: Sequence[str]) -> EncodedTexts:
-        """Encodes the texts of one request."""
-
-
-@dataclass(frozen=True, slots=True)
-class EncoderIdentity:
-    """What a reply and a pool say of the encoder.
-
-    Attributes:
-        revision: Hash of its weights, tokenizer and pooling.
-        dimension: Coordinates of its vectors.
-        max_tokens: Tokens that it reads of a text.
-    """
-
-    revision: str
-    dimension: int
-    max_tokens: int
-
-
 class ScoringPipeline:
     """Takes validated requests through every stage.
 
     Args:
-        encoder: Turns texts into vectors, in batches.
-        identity: Of that encoder.
+        served: Turns texts into vectors, in batches.
         memory: The pools.
+        estimate_thread: The one thread in which estimates run.
         create_pools: Whether an unknown pool is created by its first sample.
     """
 
     def __init__(
         self,
-        encoder: TextEncoder,
-        identity: EncoderIdentity,
+        served: ServedEncoder,
         memory: Memory,
+        estimate_thread: Executor,
         *,
         create_pools: bool,
     ) -> None:
-        self._encoder = encoder
-        self._identity = identity
+        self._encoder = served.encoder
+        self._identity = served.identity
         self._memory = memory
         self._create_pools = create_pools
-        self._estimate_thread = ThreadPoolExecutor(1, thread_name_prefix="estimate")
-
-    def close(self) -> None:
-        """Ends the estimate thread."""
-        self._estimate_thread.shutdown(wait=False, cancel_futures=True)
+        self._estimate_thread = estimate_thread
 
     async def score(self, request: ScoreRequest) -> ScoreReply:
         """Ranks the answers of one request, and learns them where it asks to.
@@ -112,7 +82,8 @@ class ScoringPipeline:
             InvalidArrayError: The vectors can't be measured.
             EncodingFailedError: The encoder failed.
         """
-        self._require_pool(request.pool, self._space(request))
+        space = self._space(request)
+        require_pool(self._memory, request.pool, space, create=self._create_pools)
         return await self._run(request)
 
     async def warm_up(self) -> None:
@@ -136,34 +107,19 @@ class ScoringPipeline:
 
     def _space(self, request: ScoreRequest) -> EmbeddingSpace:
         if isinstance(request.content, Vectors):
-            return EmbeddingSpace(f"vectors/{request.content.space}", len(request.content.prompt))
+            return vector_space(request.content.space, len(request.content.prompt))
         joined = request.embedding is EmbeddingKind.PROMPT_AND_GENERATION
-        if request.embedding is EmbeddingKind.POOL and self._memory.has(request.pool):
-            joined = self._memory.space(request.pool).id.endswith(_JOINED)
-        return EmbeddingSpace(
-            f"encoder/{self._identity.revision}{_JOINED if joined else _ALONE}",
-            self._identity.dimension,
-        )
-
-    def _require_pool(self, pool: str, space: EmbeddingSpace) -> None:
-        if self._memory.has(pool):
-            self._memory.require_space(pool, space)
-        elif not self._create_pools:
-            raise PoolNotFoundError(
-                f"No pool is named {pool!r} and this server creates none (memory.create_pools); "
-                "name a pool that exists.",
-                field="pool",
-            )
+        if request.embedding is EmbeddingKind.POOL:
+            joined = keeps_joined(self._memory, request.pool)
+        return text_space(self._identity, joined=joined)
 
     async def _embed(self, request: ScoreRequest, timings: Timings) -> Embedded:
         content, space = request.content, self._space(request)
         if isinstance(content, Vectors):
             nothing = np.zeros(len(content.answers) + 1, np.bool_)
             return Embedded(content.prompt, content.answers, nothing, space)
-        encoded = await self._encoder.encode(_texts(content, joined=space.id.endswith(_JOINED)))
-        timings.tokenise = encoded.tokenise_seconds
-        timings.queue = encoded.queue_seconds
-        timings.encode = encoded.encode_seconds
+        encoded = await self._encoder.encode(_texts(content, joined=is_joined(space)))
+        note_encoding(encoded, timings)
         return Embedded(encoded.vectors[0], encoded.vectors[1:], encoded.truncated, space)
 
     async def _learn(

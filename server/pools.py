@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
+from typing import TypeAlias, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +17,17 @@ from scoring.memory import (
     Durability,
     EmbeddingSpace,
     Memory,
+    NewOutcome,
     NewSample,
+    OutcomeReceipt,
     PoolDescription,
     Receipt,
+    StoredOutcome,
     StoredSample,
 )
+
+_Item = TypeVar("_Item")
+_Receipt: TypeAlias = Receipt | OutcomeReceipt
 
 _CHUNK = 256
 _BUSY_WAIT_SECONDS = 0.01
@@ -41,22 +48,31 @@ class PoolReport:
 
 
 @dataclass(slots=True)
-class Imported:
-    """What became of an import, counted as it goes."""
+class Counts:
+    """What became of items of one kind."""
 
     imported: int = 0
     skipped: int = 0
     expired: int = 0
+
+
+@dataclass(slots=True)
+class Imported:
+    """What became of an import, counted as it goes."""
+
+    samples: Counts = field(default_factory=Counts)
+    outcomes: Counts = field(default_factory=Counts)
     durability: Durability | None = None
 
-    def count(self, receipt: Receipt) -> None:
-        """Counts one sample."""
+    def count(self, receipt: _Receipt) -> None:
+        """Counts one sample or outcome."""
+        counts = self.samples if isinstance(receipt, Receipt) else self.outcomes
         if receipt.expired:
-            self.expired += 1
+            counts.expired += 1
         elif receipt.existed:
-            self.skipped += 1
+            counts.skipped += 1
         else:
-            self.imported += 1
+            counts.imported += 1
             self.durability = receipt.durability
 
 
@@ -104,39 +120,46 @@ class Pools:
 
     async def samples(self, pool: str) -> AsyncIterator[StoredSample]:
         """Every sample of a pool, oldest first, as it was when the export began."""
-        stored = self._memory.samples(pool)
-        while chunk := await asyncio.to_thread(lambda: list(islice(stored, _CHUNK))):
-            for each in chunk:
-                yield each
+        async for sample in _in_chunks(self._memory.samples(pool)):
+            yield sample
+
+    async def outcomes(self, pool: str) -> AsyncIterator[StoredOutcome]:
+        """Every outcome of a pool, oldest first, as it was when their export began."""
+        async for outcome in _in_chunks(self._memory.outcomes(pool)):
+            yield outcome
 
     async def import_samples(
-        self, pool: str, space: EmbeddingSpace, samples: AsyncIterator[NewSample]
+        self, pool: str, space: EmbeddingSpace, items: AsyncIterator[NewSample | NewOutcome]
     ) -> Imported:
-        """Adds samples, one import after the other. The first sample creates an unknown pool.
+        """Adds samples and outcomes, one import after the other. The first creates an unknown pool.
 
         Raises:
             SpaceMismatchError: The pool lives in another embedding space.
             TooManyPoolsError: It would be one pool too many.
-            TooManyVotersError: A sample has more voters than the pool may know.
+            TooManyVotersError: There are more voters, or models, than the pool may know.
             MemoryStorageError: The log can't be written.
         """
         if self._memory.has(pool):
             self._memory.require_space(pool, space)
         imported = Imported()
-        writing: deque[Future[Receipt]] = deque()
+        writing: deque[Future[_Receipt]] = deque()
         async with self._importing:
-            async for sample in samples:
-                writing.append(await self._learn(pool, space, sample))
+            async for item in items:
+                writing.append(await self._add(pool, space, item))
                 if len(writing) >= self._writes_in_flight:
                     imported.count(await _receipt(writing.popleft()))
             while writing:
                 imported.count(await _receipt(writing.popleft()))
         return imported
 
-    async def _learn(self, pool: str, space: EmbeddingSpace, sample: NewSample) -> Future[Receipt]:
+    async def _add(
+        self, pool: str, space: EmbeddingSpace, item: NewSample | NewOutcome
+    ) -> Future[_Receipt]:
         while True:
             try:
-                return self._memory.learn(pool, space, sample)
+                if isinstance(item, NewSample):
+                    return cast("Future[_Receipt]", self._memory.learn(pool, space, item))
+                return cast("Future[_Receipt]", self._memory.record(pool, space, item))
             except MemoryBusyError:
                 await asyncio.sleep(_BUSY_WAIT_SECONDS)
 
@@ -145,6 +168,12 @@ class Pools:
         return PoolReport(description, totals.voter_samples, noise_of_totals(totals))
 
 
-async def _receipt(writing: Future[Receipt]) -> Receipt:
+async def _receipt(writing: Future[_Receipt]) -> _Receipt:
     # Shielded: a caller that is cancelled must not cancel the writer's future.
     return await asyncio.shield(asyncio.wrap_future(writing))
+
+
+async def _in_chunks(stored: Iterator[_Item]) -> AsyncIterator[_Item]:
+    while chunk := await asyncio.to_thread(lambda: list(islice(stored, _CHUNK))):
+        for each in chunk:
+            yield each

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from server.routers.settings import KINDS, AbstainingSettings
 from server.settings import Settings
 from server.status import START_ONLY, STATUS
 
@@ -33,7 +34,23 @@ def settings_page() -> str:
         | setting | default | what it does |
         |---|---|---|
     """)
-    return "\n".join([_NOTE, "", introduction, *rows, ""])
+    return "\n".join([_NOTE, "", introduction, *rows, "", *_router_tables()])
+
+
+def _router_tables() -> Iterator[str]:
+    yield inspect.cleandoc("""
+        ## Routers
+
+        `routers` has a section for each router, by a name of your choice: here NAME, as in
+        `--set routers.main.directory=/srv/routers/main` or POINTSMAN_ROUTERS__MAIN__DIRECTORY. A
+        section in the settings takes the place of the router that is there by itself.
+    """)
+    for kind in KINDS:
+        name = kind.model_fields["kind"].default
+        yield f"\n### Kind `{name}`\n\n{_sentence(kind.__doc__ or '')}\n"
+        yield "| setting | default | what it does |\n|---|---|---|"
+        yield from _router_rows(kind)
+    yield ""
 
 
 def errors_page() -> str:
@@ -80,10 +97,22 @@ def _settings(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, F
             yield f"{prefix}{name}", field
 
 
+def _router_rows(kind: type[AbstainingSettings]) -> Iterator[str]:
+    own_first = sorted(kind.model_fields.items(), key=lambda item: item[0] != "kind")
+    for name, field in own_first:
+        yield (
+            f"| `routers.NAME.{name}` | {_default(field)} | {_sentence(field.description or '')} |"
+        )
+
+
 def _default(field: FieldInfo) -> str:
-    value: Any = field.default
+    if field.is_required():
+        return "required"
+    value: Any = field.get_default(call_default_factory=True, validated_data={})
     if value is None:
         return "none"
+    if isinstance(value, dict):
+        return ", ".join(f"`{name}`" for name in value) or "none"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 

@@ -1,7 +1,7 @@
 """What flows between the hops: requests and replies as frozen values that know no wire."""
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from scoring.answers import Answers
 from scoring.estimator import Estimate, Ranking
 from scoring.memory import Durability
+from scoring.policies import Policy
+from scoring.routers import RouterFallback
 
 DEFAULT_POOL = "default"
 
@@ -46,7 +48,7 @@ class Vectors:
     Attributes:
         prompt: Shape (d,), float32, finite.
         answers: Shape (g, d), float32, finite, C-contiguous.
-        space: The caller's name for its embedding space.
+        space: The caller's name for its embedding space; empty where it gave none.
     """
 
     prompt: NDArray[np.float32]
@@ -127,3 +129,102 @@ class ScoreReply:
     pool_revision: int
     truncated: NDArray[np.bool_]
     max_tokens: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PromptVector:
+    """A prompt as a vector of the caller's own encoder.
+
+    Attributes:
+        vector: Shape (d,), float32, finite.
+        space: The caller's name for its embedding space; empty where it gave none.
+    """
+
+    vector: NDArray[np.float32]
+    space: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RouteRequest:
+    """One prompt to route, validated.
+
+    Attributes:
+        router: Name of the router; the default one if empty.
+        candidates: Only these may be chosen; all that the router knows if empty.
+        denied: These may not be chosen.
+    """
+
+    router: str
+    prompt: str | PromptVector
+    candidates: tuple[str, ...] = ()
+    denied: frozenset[str] = frozenset()
+    policy: Policy = field(default_factory=Policy)
+
+
+@dataclass(frozen=True, slots=True)
+class RankedModel:
+    """One model's place; what is None is not known."""
+
+    model: str
+    score: float
+    probability: float | None
+    cost: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Which model to call, and why.
+
+    Attributes:
+        ranking: The models that may be chosen and have a score, best first.
+        margin: Score of the first less that of the second; None where there is no second.
+        entropy: Of the probabilities, in nats; None where there are none.
+        abstained: The router was not sure, or had nothing, and the model is its fallback.
+        fallback: Why it abstained, or did otherwise than it was asked.
+    """
+
+    model: str
+    ranking: tuple[RankedModel, ...] = ()
+    margin: float | None = None
+    entropy: float | None = None
+    abstained: bool = False
+    fallback: RouterFallback | None = None
+    neighbours_used: int = 0
+    voters_used: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RouteReply:
+    """A decision, who made it, and where the time went."""
+
+    decision: Decision
+    router: str
+    revision: str
+    timings: Timings
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OutcomeRequest:
+    """How good one answer was, validated.
+
+    Attributes:
+        sample_id: The subject, where `prompt` is None; else empty.
+        quality: From 0 to 1.
+        outcome_id: Name of the outcome; never empty.
+    """
+
+    pool: str
+    sample_id: str
+    prompt: str | PromptVector | None
+    model: str
+    quality: float
+    outcome_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeReply:
+    """What became of an outcome, and its name."""
+
+    recorded: Written
+    outcome_id: str

@@ -6,10 +6,10 @@ A setting comes from, in this order: a flag, an environment variable
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -21,19 +21,19 @@ from pydantic_settings import (
 )
 
 from server.errors import SettingsError
+from server.names import NAME_RULE, is_name
+from server.routers.settings import (
+    PoolRouterSettings,
+    RouterSettings,
+    SmoothieRouterSettings,
+)
+from server.sections import Count, Seconds, Section
 
 _SOCKET_PATH_BYTES = 107
-_LONGEST_TIME = 86_400.0 * 36_500
-
-Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
-Seconds = Annotated[float, Field(ge=0, le=_LONGEST_TIME, allow_inf_nan=False)]
+_DEFAULT_ROUTER = "default"
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class LogSettings(_Section):
+class LogSettings(Section):
     """What the server writes to standard error. Never the text of a prompt or an answer."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -44,7 +44,7 @@ class LogSettings(_Section):
     """Writes a line for every request; without it, only for those that failed."""
 
 
-class EncoderSettings(_Section):
+class EncoderSettings(Section):
     """How texts become vectors."""
 
     directory: Path | None = None
@@ -69,7 +69,7 @@ class EncoderSettings(_Section):
         return directory
 
 
-class MemorySettings(_Section):
+class MemorySettings(Section):
     """What is remembered of scored prompts. Never the text of a prompt or an answer."""
 
     capacity: Count = 100_000
@@ -88,7 +88,7 @@ class MemorySettings(_Section):
     """Most samples waiting to be written; beyond them, learning is refused and says so."""
 
 
-class LimitSettings(_Section):
+class LimitSettings(Section):
     """What is refused, so that one caller can't take the server from the others."""
 
     in_flight: Count = 256
@@ -105,9 +105,11 @@ class LimitSettings(_Section):
     """Coordinates of one vector."""
     neighbours: int = Field(default=1000, ge=1, le=100_000)
     """Neighbours of one request."""
+    candidates: int = Field(default=1024, ge=1, le=100_000)
+    """Candidates of one request to route, and as many models denied."""
 
 
-class EstimatorSettings(_Section):
+class EstimatorSettings(Section):
     """What a request gets that does not say."""
 
     neighbours: int = Field(default=20, ge=1, le=100_000)
@@ -146,6 +148,16 @@ class Settings(BaseSettings):
     memory: MemorySettings = MemorySettings()
     limits: LimitSettings = LimitSettings()
     estimator: EstimatorSettings = EstimatorSettings()
+    routers: dict[str, RouterSettings] = Field(
+        default={_DEFAULT_ROUTER: SmoothieRouterSettings()}, min_length=1, max_length=64
+    )
+    """The routers by name, a section each; if absent, `default` routes without labels over the
+    pool `default`."""
+    default_router: str | None = None
+    """Router of requests that name none; if absent, the only one, or the one named `default`."""
+    watch_interval: Annotated[Seconds, Field(ge=0.01)] = 2.0
+    """Seconds between two looks at the directories of routers. A change that has lasted from one
+    look to the next is loaded."""
 
     @field_validator("socket_mode", mode="before")
     @classmethod
@@ -164,6 +176,41 @@ class Settings(BaseSettings):
                 "path may have; choose a shorter one"
             )
         return path
+
+    @field_validator("routers")
+    @classmethod
+    def _routers_have_names(cls, routers: dict[str, RouterSettings]) -> dict[str, RouterSettings]:
+        for name in routers:
+            if not is_name(name):
+                raise ValueError(f"the name {name[:128]!r} {NAME_RULE}")
+        return routers
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        most = self.limits.neighbours
+        asked = {"estimator": self.estimator.neighbours}
+        for name, router in self.routers.items():
+            if isinstance(router, PoolRouterSettings):
+                asked[f"routers.{name}"] = router.neighbours
+        for section, neighbours in asked.items():
+            if neighbours > most:
+                raise ValueError(
+                    f"{section}.neighbours is {neighbours}, more than limits.neighbours, {most}; "
+                    "lower it, or raise the limit"
+                )
+        if self.router_of_requests_without() not in self.routers:
+            names = ", ".join(sorted(self.routers))
+            raise ValueError(
+                f"default_router is {self.default_router or 'absent'}, but the routers are "
+                f"{names}; name one of them"
+            )
+        return self
+
+    def router_of_requests_without(self) -> str:
+        """Returns the name of the router that answers requests that name none."""
+        if self.default_router is None and len(self.routers) == 1:
+            return next(iter(self.routers))
+        return self.default_router or _DEFAULT_ROUTER
 
     @field_validator("listen")
     @classmethod
@@ -203,17 +250,11 @@ def load_settings(file: Path | None, flags: Mapping[str, Any]) -> Settings:
             return (init_settings, env_settings, yaml_settings)
 
     try:
-        settings = _Sourced(**_nested(flags))
+        return _Sourced(**_nested(flags))
     except ValidationError as error:
         raise SettingsError(_sentence(error)) from None
     except PydanticSettingsError as error:
         raise SettingsError(f"{error}.") from None
-    if settings.estimator.neighbours > settings.limits.neighbours:
-        raise SettingsError(
-            f"estimator.neighbours is {settings.estimator.neighbours}, more than "
-            f"limits.neighbours, {settings.limits.neighbours}; lower it, or raise the limit."
-        )
-    return settings
 
 
 def _require_mapping(file: Path) -> None:
@@ -244,9 +285,16 @@ def _nested(flags: Mapping[str, Any]) -> dict[str, Any]:
 def _sentence(error: ValidationError) -> str:
     problems = []
     for each in error.errors(include_url=False):
-        name = ".".join(str(part) for part in each["loc"])
+        name = _name_of(each["loc"])
         message = each["msg"].removeprefix("Value error, ")
         if each["type"] == "extra_forbidden":
             message = "is not a setting; `pointsman config reference` lists them all"
-        problems.append(f"{name}: {message}")
+        problems.append(f"{name}: {message}" if name else message)
     return "; ".join(problems) + "."
+
+
+def _name_of(place: tuple[int | str, ...]) -> str:
+    if place[:1] == ("routers",):
+        # Between a router's name and its setting stands its kind.
+        place = (*place[:2], *place[3:])
+    return ".".join(str(part) for part in place)

@@ -23,12 +23,18 @@ STATUS: dict[type[PointsmanError], grpc.StatusCode] = {
     server.MalformedMessageError: grpc.StatusCode.INVALID_ARGUMENT,
     server.OverloadedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     server.DeadlineError: grpc.StatusCode.DEADLINE_EXCEEDED,
+    server.RouterNotFoundError: grpc.StatusCode.NOT_FOUND,
     server.NotOfferedError: grpc.StatusCode.UNIMPLEMENTED,
     server.ShuttingDownError: grpc.StatusCode.UNAVAILABLE,
     server.EncodingFailedError: grpc.StatusCode.INTERNAL,
     server.SettingsError: grpc.StatusCode.FAILED_PRECONDITION,
     server.StartError: grpc.StatusCode.UNAVAILABLE,
     scoring.InvalidArrayError: grpc.StatusCode.INVALID_ARGUMENT,
+    scoring.UnknownModelError: grpc.StatusCode.INVALID_ARGUMENT,
+    scoring.PolicyNeedsCostsError: grpc.StatusCode.FAILED_PRECONDITION,
+    scoring.NoCandidateError: grpc.StatusCode.FAILED_PRECONDITION,
+    scoring.RouterUnreadyError: grpc.StatusCode.FAILED_PRECONDITION,
+    scoring.SampleNotFoundError: grpc.StatusCode.NOT_FOUND,
     scoring.PoolNotFoundError: grpc.StatusCode.NOT_FOUND,
     scoring.TooManyPoolsError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     scoring.TooManyVotersError: grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -38,6 +44,8 @@ STATUS: dict[type[PointsmanError], grpc.StatusCode] = {
     encoders.EncoderNotFoundError: grpc.StatusCode.FAILED_PRECONDITION,
     encoders.EncoderInvalidError: grpc.StatusCode.FAILED_PRECONDITION,
     encoders.ProviderUnavailableError: grpc.StatusCode.FAILED_PRECONDITION,
+    encoders.ArtefactNotFoundError: grpc.StatusCode.FAILED_PRECONDITION,
+    encoders.ArtefactInvalidError: grpc.StatusCode.FAILED_PRECONDITION,
 }
 """Every leaf of the three error trees, and the code that its caller sees."""
 
@@ -65,7 +73,7 @@ def violations_of(error: Exception) -> tuple[server.Violation, ...]:
     """Returns the invalid fields that an error names, the first 16; empty where it names none."""
     if isinstance(error, server.InvalidRequestError):
         return error.violations[:_MOST_VIOLATIONS]
-    if isinstance(error, scoring.InvalidArrayError) and error.field:
+    if isinstance(error, scoring.InvalidArrayError | scoring.UnknownModelError) and error.field:
         return (server.Violation(error.field, str(error)),)
     return ()
 

@@ -44,10 +44,13 @@ def make_server(
     scoring_service_pb2_grpc.add_ScoringServiceServicer_to_server(
         ScoringServicer(engine.pipeline, engine.admission, draining, settings), server
     )
-    routing_service_pb2_grpc.add_RoutingServiceServicer_to_server(RoutingServicer(), server)
+    routing_service_pb2_grpc.add_RoutingServiceServicer_to_server(
+        RoutingServicer(engine.routing, engine.outcomes, engine.admission, draining, settings),
+        server,
+    )
     pools = Pools(engine.memory, writes_in_flight=max(1, settings.memory.queue // 4))
     admin_service_pb2_grpc.add_AdminServiceServicer_to_server(
-        AdminServicer(pools, engine.admission, settings), server
+        AdminServicer(pools, engine.routers, engine.admission, settings), server
     )
     health.add_to(server)
     if settings.reflection:

@@ -13,6 +13,7 @@ from pointsman.v1 import admin_service_pb2 as admin
 from pointsman.v1 import routing_service_pb2 as routing
 from pointsman.v1 import scoring_service_pb2 as scoring
 from pointsman.v1 import types_pb2
+from tests.routing_mutants import bad_outcome, bad_route, good_outcome, good_route
 
 OK, INVALID = grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT
 # What a request of any content may meet: never INTERNAL, UNKNOWN or UNAVAILABLE.
@@ -29,12 +30,18 @@ POSSIBLE = frozenset(
 SCORE = "/pointsman.v1.ScoringService/ScoreGenerations"
 STREAM = SCORE + "Stream"
 IMPORT = "/pointsman.v1.AdminService/ImportSamples"
+ROUTE = "/pointsman.v1.RoutingService/RoutePrompt"
+RECORD = "/pointsman.v1.RoutingService/RecordOutcome"
 MESSAGES: dict[str, type[Message]] = {
     SCORE: scoring.ScoreGenerationsRequest,
     STREAM: scoring.ScoreGenerationsStreamRequest,
     IMPORT: admin.ImportSamplesRequest,
-    "/pointsman.v1.RoutingService/RoutePrompt": routing.RoutePromptRequest,
-    "/pointsman.v1.RoutingService/RecordOutcome": routing.RecordOutcomeRequest,
+    ROUTE: routing.RoutePromptRequest,
+    ROUTE + "Stream": routing.RoutePromptStreamRequest,
+    RECORD: routing.RecordOutcomeRequest,
+    "/pointsman.v1.AdminService/ListRouters": admin.ListRoutersRequest,
+    "/pointsman.v1.AdminService/GetRouter": admin.GetRouterRequest,
+    "/pointsman.v1.AdminService/ReloadRouter": admin.ReloadRouterRequest,
     "/pointsman.v1.AdminService/GetPool": admin.GetPoolRequest,
     "/pointsman.v1.AdminService/DeletePool": admin.DeletePoolRequest,
     "/pointsman.v1.AdminService/ListPools": admin.ListPoolsRequest,
@@ -63,10 +70,16 @@ class Outcome:
 def mutants(seed: int) -> Iterator[Mutant]:
     """Yields mutants for ever, the same for the same seed."""
     rng = random.Random(seed)
+    kinds = (
+        _with_bad_fields,
+        _with_good_fields,
+        _with_bad_bytes,
+        _noise,
+        _with_bad_import,
+        _routing,
+    )
     while True:
-        yield rng.choice(
-            (_with_bad_fields, _with_good_fields, _with_bad_bytes, _noise, _with_bad_import)
-        )(rng)
+        yield rng.choice(kinds)(rng)
 
 
 def throw(channel: grpc.Channel, seed: int, requests: int) -> Outcome:
@@ -113,6 +126,21 @@ def _with_bad_bytes(rng: random.Random) -> Mutant:
         item = scoring.ScoreGenerationsStreamRequest(id=rng.getrandbits(64), request=request)
         return _mutant(method, [_bent(item, rng), _bent(item, rng)])
     return _mutant(method, [_bent(request, rng)])
+
+
+def _routing(rng: random.Random) -> Mutant:
+    method, make, right = rng.choice(
+        (
+            (ROUTE, good_route, OK),
+            (ROUTE, bad_route, INVALID),
+            (RECORD, good_outcome, OK),
+            (RECORD, bad_outcome, INVALID),
+        )
+    )
+    request = make(rng)
+    if rng.random() < 0.3:
+        return _mutant(method, [_bent(request, rng)])
+    return Mutant(method, (request.SerializeToString(),), frozenset({right}))
 
 
 def _with_bad_import(rng: random.Random) -> Mutant:

@@ -4,9 +4,13 @@ from typing import Annotated
 
 import typer
 
+from server.cli.calibrate import calibrate
 from server.cli.config import app as config_app
+from server.cli.export import export
+from server.cli.route import route
 from server.cli.score import score
 from server.cli.serve import serve
+from server.cli.train import train
 
 app = typer.Typer(
     name="pointsman",
@@ -17,6 +21,10 @@ app = typer.Typer(
 )
 app.command()(serve)
 app.command()(score)
+app.command()(route)
+app.command()(calibrate)
+app.command()(train)
+app.command()(export)
 app.add_typer(config_app, name="config")
 
 

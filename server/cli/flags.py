@@ -1,5 +1,6 @@
 """Flags that several commands share, and what they mean."""
 
+import enum
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -19,6 +20,16 @@ SetFlag = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="One setting, as in memory.capacity=1000."),
 ]
+
+
+class PolicyName(enum.StrEnum):
+    """How a model is chosen from the scores."""
+
+    ARG_MAX = "arg-max"
+    SAMPLE = "sample"
+    BUDGET = "budget"
+    COST_PENALTY = "cost-penalty"
+    THRESHOLD = "threshold"
 
 
 def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:

@@ -1,23 +1,25 @@
 """`pointsman score`: ranks the answers of a data set offline."""
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from evaluation.method import Embedding, Estimator, Formula, Method
+from server.cli.delivery import (
+    STANDARD_OUTPUT,
+    deliver_lines,
+    failure,
+    progress_bar,
+    require_writable,
+    show_bad_rows,
+)
 
 if TYPE_CHECKING:
     from evaluation.generations import Ensemble, FieldMapping
     from evaluation.offline import Scoring
-    from evaluation.texts import Progress, TextEncoder
-
-_FAILED = 1
-_SHOWN_BAD_ROWS = 10
-_STANDARD_OUTPUT = Path("-")
+    from evaluation.texts import TextEncoder
 
 
 def score(
@@ -70,7 +72,7 @@ def score(
     """Rank the answers of several models to many prompts, without labels."""
     from evaluation.generations import FieldMapping
 
-    _require_writable(out, files)
+    require_writable(out, files)
     fields = FieldMapping(prompt_field, generations_field, voter_field, text_field)
     ensembles = _selected(_read(files, fields, strict=strict), voter or [], limit)
     method = Method(estimator, neighbours, embedding, formula)
@@ -88,16 +90,6 @@ def load_encoder(directory: Path | None, cache: Path) -> "TextEncoder":
     return SentenceEncoder.load(directory or embedded_encoder(cache.expanduser()))
 
 
-def _require_writable(out: Path | None, files: Sequence[Path]) -> None:
-    """Refuses before the work what could only fail after it."""
-    if out is None or out == _STANDARD_OUTPUT:
-        return
-    if out.is_dir() or not os.access(out.parent, os.W_OK):
-        raise typer.BadParameter(f"{out} can't be written; name a file in a folder that can.")
-    if any(out.exists() and out.samefile(file) for file in files):
-        raise typer.BadParameter(f"{out} is one of the files to read; name another.")
-
-
 def _read(files: Sequence[Path], fields: "FieldMapping", *, strict: bool) -> Sequence["Ensemble"]:
     from evaluation.errors import UnreadableDataError
     from evaluation.generations import read_generations
@@ -105,13 +97,10 @@ def _read(files: Sequence[Path], fields: "FieldMapping", *, strict: bool) -> Seq
     try:
         reading = read_generations(files, fields, strict=strict)
     except UnreadableDataError as error:
-        raise _failure(str(error)) from None
-    for bad_row in reading.bad_rows[:_SHOWN_BAD_ROWS]:
-        typer.echo(bad_row, err=True)
-    if reading.bad_rows:
-        typer.echo(f"{len(reading.bad_rows)} bad rows were left out.", err=True)
+        raise failure(str(error)) from None
+    show_bad_rows(reading.bad_rows)
     if not reading.ensembles:
-        raise _failure("Nothing is readable; see --help for how to name the fields.")
+        raise failure("Nothing is readable; see --help for how to name the fields.")
     return reading.ensembles
 
 
@@ -136,44 +125,17 @@ def _scored(
     try:
         encoder = load_encoder(directory, cache)
     except EncodersError as error:
-        raise _failure(str(error)) from None
-    with _progress() as report:
+        raise failure(str(error)) from None
+    with progress_bar("Encoding") as report:
         return score_ensembles(ensembles, encoder, method, report)
-
-
-@contextmanager
-def _progress() -> Iterator["Progress"]:
-    """A bar on standard error, where that is a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    console = Console(stderr=True)
-    columns = (TextColumn("Encoding"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("encoding", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _deliver(scoring: "Scoring", out: Path | None) -> None:
     from rich.console import Console
 
-    from evaluation.atomic import write_lines
     from evaluation.ranked import ranked_lines
     from evaluation.tables import scoring_tables
 
-    lines = ranked_lines(scoring.ensembles)
-    if out == _STANDARD_OUTPUT:
-        for line in lines:
-            typer.echo(line.encode(), nl=False)
-    elif out is not None:
-        try:
-            write_lines(out, lines)
-        except OSError as error:
-            raise _failure(f"{out} can't be written: {error.strerror}.") from None
-    Console(stderr=out == _STANDARD_OUTPUT).print(scoring_tables(scoring))
-
-
-def _failure(sentence: str) -> typer.Exit:
-    typer.echo(sentence, err=True)
-    return typer.Exit(_FAILED)
+    if out is not None:
+        deliver_lines(ranked_lines(scoring.ensembles), out)
+    Console(stderr=out == STANDARD_OUTPUT).print(scoring_tables(scoring))

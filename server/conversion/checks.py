@@ -1,18 +1,23 @@
 """Checks of single fields, which gather what is wrong instead of stopping at the first."""
 
-import re
+import math
 import unicodedata
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pointsman.v1 import types_pb2
+from pointsman.v1.admin_service_pb2 import Outcome
+from pointsman.v1.routing_service_pb2 import RecordOutcomeRequest
 from scoring.validation import LARGEST_SQUARED_NORM
 from server.errors import InvalidRequestError, Violation
+from server.names import NAME_RULE, is_name
+from server.requests import PromptVector
 from server.settings import LimitSettings
 
-_POOL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/@:-]{0,127}")
 NAME_BYTES = 256
+# A pool's space bears a prefix before the name, and is a name too when it is imported.
+_SPACE_BYTES = NAME_BYTES - len("vectors/")
 _FLOAT32 = np.dtype("<f4")
 
 
@@ -26,6 +31,11 @@ class Checks:
     def __init__(self, limits: LimitSettings) -> None:
         self.limits = limits
         self._violations: list[Violation] = []
+
+    @property
+    def count(self) -> int:
+        """Violations gathered so far."""
+        return len(self._violations)
 
     def refuse(self, field: str, description: str) -> None:
         """Adds a violation."""
@@ -42,11 +52,8 @@ class Checks:
 
     def pool(self, name: str, field: str = "pool") -> None:
         """A pool's name: letters, digits and . _ / @ : - , starting with a letter or digit."""
-        if not _POOL_NAME.fullmatch(name):
-            self.refuse(
-                field,
-                "must be 1 to 128 letters, digits and . _ / @ : - after a letter or digit",
-            )
+        if not is_name(name):
+            self.refuse(field, NAME_RULE)
 
     def name(self, name: str, field: str, *, required: bool = True, most: int = NAME_BYTES) -> None:
         """A free name, such as a voter's: up to `most` bytes, without control characters."""
@@ -56,6 +63,50 @@ class Checks:
             self.refuse(field, f"is longer than {most} bytes; shorten it")
         elif any(unicodedata.category(each) == "Cc" for each in name):
             self.refuse(field, "has control characters; leave them out")
+
+    def space(self, name: str) -> None:
+        """The caller's name for its embedding space."""
+        self.name(name, "embedding_space", required=False, most=_SPACE_BYTES)
+
+    def prompt(self, message: types_pb2.Prompt, space: str) -> str | PromptVector | None:
+        """Reads a prompt; None where it is invalid.
+
+        Args:
+            message: A text or a vector.
+            space: The caller's name for the space of a vector.
+        """
+        kind = message.WhichOneof("content")
+        if kind is None:
+            self.refuse("prompt", "is empty; send its text or its vector")
+            return None
+        if kind == "text":
+            self.text(message.text, "prompt.text")
+            if space:
+                self.refuse(
+                    "embedding_space", "names the encoder of vectors, but the request has text"
+                )
+            return message.text
+        vector = self.vector(message.vector, "prompt.vector")
+        return None if vector is None else PromptVector(vector, space)
+
+    def number(
+        self, value: float | None, field: str, *, least: float = -math.inf, above: bool = False
+    ) -> float:
+        """A required finite number, `least` or more, or above it."""
+        if value is None:
+            self.refuse(field, "is absent; it has no default")
+            return math.nan
+        if not math.isfinite(value) or value < least or (above and value == least):
+            bound = f" {'above' if above else 'not below'} {least:g}" if least > -math.inf else ""
+            self.refuse(field, f"is {value:g}; must be a finite number{bound}")
+        return value
+
+    def quality(self, message: RecordOutcomeRequest | Outcome, field: str) -> None:
+        """How good an answer was: required, from 0 to 1."""
+        if not message.HasField("quality"):
+            self.refuse(field, "is absent; it has no default")
+        elif not 0 <= message.quality <= 1:
+            self.refuse(field, f"is {message.quality:g}; must be from 0 to 1")
 
     def text(self, text: str, field: str) -> None:
         """A text within its limit of bytes."""
@@ -67,15 +118,25 @@ class Checks:
                 "(limits.text_bytes); shorten it",
             )
 
-    def vector(self, vector: types_pb2.Vector, field: str) -> NDArray[np.float32] | None:
+    def vector(
+        self, vector: types_pb2.Vector, field: str, *, dimension: int | None = None
+    ) -> NDArray[np.float32] | None:
         """Reads a vector without copying its bytes; None where it is invalid.
+
+        Args:
+            vector: As it came.
+            field: Its path.
+            dimension: That the header of an import says it has.
 
         Returns:
             Shape (d,), float32, finite; read-only where it came as bytes.
         """
         problem = _form_problem(vector)
+        size = len(vector.values) or len(vector.float32_le) // _FLOAT32.itemsize
         if problem is None:
-            problem = self._size_problem(len(vector.values) or len(vector.float32_le) // 4)
+            problem = self._size_problem(size)
+        if problem is None and dimension not in (None, size):
+            problem = f"has {size} coordinates where the header says {dimension}"
         if problem is None:
             coordinates = (
                 np.frombuffer(vector.float32_le, _FLOAT32)

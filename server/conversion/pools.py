@@ -1,21 +1,18 @@
 """AdminService's pools and samples, from the wire and back."""
 
-import time
-
 import numpy as np
-from google.protobuf import timestamp_pb2
 
 from pointsman.v1 import admin_service_pb2 as pb
-from scoring.memory import EmbeddingSpace, NewSample, StoredSample
+from scoring.memory import EmbeddingSpace, NewOutcome, NewSample, StoredSample
 from scoring.pairs import pair_count
 from server.conversion.checks import Checks
+from server.conversion.outcomes import import_outcome
 from server.conversion.replies import DURABILITY
+from server.conversion.times import time_of, timestamp_message
 from server.pools import Imported, PoolReport
 from server.settings import Settings
 
 _FLOAT32 = np.dtype("<f4")
-_NANOSECONDS = 1_000_000_000
-_YEAR_10000 = 253_402_300_800  # the end of what a protobuf timestamp can say
 
 
 def pool_message(report: PoolReport) -> pb.Pool:
@@ -26,11 +23,12 @@ def pool_message(report: PoolReport) -> pb.Pool:
         space=space_message(description.space),
         samples=description.samples,
         capacity=description.capacity,
+        outcomes=description.outcomes,
         revision=description.revision,
         voters=_voters(report),
-        create_time=_timestamp(description.created_at),
-        oldest_sample_time=_timestamp(description.oldest_at),
-        newest_sample_time=_timestamp(description.newest_at),
+        create_time=timestamp_message(description.created_at),
+        oldest_sample_time=timestamp_message(description.oldest_at),
+        newest_sample_time=timestamp_message(description.newest_at),
     )
 
 
@@ -43,7 +41,7 @@ def sample_message(sample: StoredSample) -> pb.Sample:
     """Writes a stored sample."""
     message = pb.Sample(
         sample_id=sample.sample_id,
-        learn_time=_timestamp(sample.learned_at),
+        learn_time=timestamp_message(sample.learned_at),
         voters=sample.voters,
         distances_float32_le=sample.pairs.astype(_FLOAT32).tobytes(),
     )
@@ -75,19 +73,28 @@ def import_header(
     return header.pool, EmbeddingSpace(header.space.id, header.space.dimension)
 
 
-def import_sample(
+def import_item(
     message: pb.ImportSamplesRequest, space: EmbeddingSpace, settings: Settings
-) -> NewSample:
-    """Validates a sample of an import.
+) -> NewSample | NewOutcome:
+    """Validates a sample or an outcome of an import.
 
     Raises:
         InvalidRequestError: Names every invalid field.
     """
     checks = Checks(settings.limits)
-    if message.WhichOneof("item") != "sample":
-        checks.refuse("sample", "is empty; after the header, send samples only")
-        checks.raise_if_any()
-    sample = message.sample
+    match message.WhichOneof("item"):
+        case "sample":
+            return _import_sample(message.sample, space, settings, checks)
+        case "outcome":
+            return import_outcome(message.outcome, space, checks)
+    checks.refuse("sample", "is empty; after the header, send samples and outcomes only")
+    checks.raise_if_any()
+    raise AssertionError  # a violation was raised
+
+
+def _import_sample(
+    sample: pb.Sample, space: EmbeddingSpace, settings: Settings, checks: Checks
+) -> NewSample:
     checks.name(sample.sample_id, "sample.sample_id")
     most = settings.memory.max_voters
     if not 1 <= len(sample.voters) <= most:
@@ -100,14 +107,10 @@ def import_sample(
         checks.name(voter, f"sample.voters[{index}]")
     if len(set(sample.voters)) != len(sample.voters):
         checks.refuse("sample.voters", "must name each voter once")
-    _check_learn_time(sample, checks)
+    stamp = sample.learn_time if sample.HasField("learn_time") else None
+    learned_at = time_of(stamp, "sample.learn_time", checks)
     pairs = _distances(sample, checks)
-    prompt = checks.vector(sample.prompt, "sample.prompt")
-    if prompt is not None and len(prompt) != space.dimension:
-        checks.refuse(
-            "sample.prompt",
-            f"has {len(prompt)} coordinates where the header says {space.dimension}",
-        )
+    prompt = checks.vector(sample.prompt, "sample.prompt", dimension=space.dimension)
     checks.raise_if_any()
     assert prompt is not None  # noqa: S101  no missing vector without a violation
     return NewSample(
@@ -115,16 +118,20 @@ def import_sample(
         prompt=np.array(prompt, np.float32),
         voters=tuple(sample.voters),
         pairs=pairs,
-        learned_at=_learn_time(sample),
+        learned_at=learned_at,
     )
 
 
 def import_response(imported: Imported) -> pb.ImportSamplesResponse:
     """Writes what became of an import."""
+    samples, outcomes = imported.samples, imported.outcomes
     return pb.ImportSamplesResponse(
-        imported=imported.imported,
-        skipped=imported.skipped,
-        expired=imported.expired,
+        imported=samples.imported,
+        skipped=samples.skipped,
+        expired=samples.expired,
+        outcomes_imported=outcomes.imported,
+        outcomes_skipped=outcomes.skipped,
+        outcomes_expired=outcomes.expired,
         durability=DURABILITY[imported.durability],
     )
 
@@ -147,18 +154,6 @@ def _distances(sample: pb.Sample, checks: Checks) -> np.ndarray[tuple[int], np.d
     return pairs
 
 
-def _check_learn_time(sample: pb.Sample, checks: Checks) -> None:
-    stamp = sample.learn_time
-    if not (0 <= stamp.seconds < _YEAR_10000 and 0 <= stamp.nanos < _NANOSECONDS):
-        checks.refuse("sample.learn_time", "must be a timestamp of the years 1970 to 9999")
-
-
-def _learn_time(sample: pb.Sample) -> float:
-    if not sample.HasField("learn_time"):
-        return time.time()
-    return sample.learn_time.seconds + sample.learn_time.nanos / _NANOSECONDS
-
-
 def _voters(report: PoolReport) -> list[pb.PoolVoter]:
     return [
         pb.PoolVoter(
@@ -170,11 +165,3 @@ def _voters(report: PoolReport) -> list[pb.PoolVoter]:
             report.description.voters, report.voter_samples, report.noise_variance, strict=True
         )
     ]
-
-
-def _timestamp(seconds: float | None) -> timestamp_pb2.Timestamp | None:
-    if seconds is None:
-        return None
-    stamp = timestamp_pb2.Timestamp()
-    stamp.FromNanoseconds(round(seconds * _NANOSECONDS))
-    return stamp

@@ -7,7 +7,7 @@ import numpy as np
 
 from pointsman.v1 import scoring_service_pb2 as pb
 from pointsman.v1 import types_pb2
-from server.conversion.checks import NAME_BYTES, Checks
+from server.conversion.checks import Checks
 from server.conversion.replies import timings_message, written_message
 from server.errors import NotOfferedError
 from server.requests import (
@@ -21,7 +21,6 @@ from server.requests import (
 )
 from server.settings import Settings
 
-_SPACE_BYTES = NAME_BYTES - len("vectors/")
 _ESTIMATORS: Mapping[int, EstimatorKind] = {
     pb.ESTIMATOR_UNSPECIFIED: EstimatorKind.AUTO,
     pb.ESTIMATOR_GLOBAL: EstimatorKind.GLOBAL,
@@ -55,8 +54,7 @@ def score_request(message: pb.ScoreGenerationsRequest, settings: Settings) -> Sc
     checks = Checks(settings.limits)
     pool = message.pool or DEFAULT_POOL
     checks.pool(pool)
-    # A pool's space bears a prefix before it, and is a name too when it is imported.
-    checks.name(message.embedding_space, "embedding_space", required=False, most=_SPACE_BYTES)
+    checks.space(message.embedding_space)
     checks.name(message.sample_id, "sample_id", required=False)
     _check_options(message, checks)
     _check_generations(message, checks)
@@ -147,7 +145,7 @@ def _vectors(message: pb.ScoreGenerationsRequest, checks: Checks) -> Vectors | N
         rows.append(row)
     checks.raise_if_any()
     assert prompt is not None  # noqa: S101  no missing vector without a violation
-    return Vectors(prompt, np.array(rows, np.float32), message.embedding_space or "caller")
+    return Vectors(prompt, np.array(rows, np.float32), message.embedding_space)
 
 
 def score_response(reply: ScoreReply) -> pb.ScoreGenerationsResponse:

@@ -10,26 +10,31 @@ from pointsman.v1 import admin_service_pb2 as pb
 from pointsman.v1 import admin_service_pb2_grpc as rpc
 from server.admission import Admission
 from server.conversion import pools as convert
-from server.errors import InvalidRequestError, NotOfferedError, Violation
+from server.conversion.outcomes import outcome_message
+from server.conversion.routers import reload_request, router_message, router_name
+from server.errors import InvalidRequestError, Violation
 from server.pools import Pools
+from server.routers.registry import RouterRegistry
 from server.settings import Settings
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
-_NO_ROUTERS = "This server ranks generations only; it has no router yet."
-
 
 class AdminServicer(rpc.AdminServiceServicer):
-    """Describes and manages pools.
+    """Describes and manages pools and routers.
 
     Args:
-        pools: Does the work.
-        admission: Counts exports and imports among the requests in flight.
+        pools: Manages pools.
+        routers: Manages routers.
+        admission: Counts exports, imports and reloads among the requests in flight.
         settings: Limits.
     """
 
-    def __init__(self, pools: Pools, admission: Admission, settings: Settings) -> None:
+    def __init__(
+        self, pools: Pools, routers: RouterRegistry, admission: Admission, settings: Settings
+    ) -> None:
         self._pools = pools
+        self._routers = routers
         self._admission = admission
         self._settings = settings
 
@@ -55,43 +60,51 @@ class AdminServicer(rpc.AdminServiceServicer):
     async def ExportSamples(
         self, request: pb.ExportSamplesRequest, context: Context
     ) -> AsyncIterator[pb.ExportSamplesResponse]:
-        """Every sample of a pool, after the header."""
+        """Every sample and then every outcome of a pool, after the header."""
         space = convert.space_message(self._pools.space(_named(request.pool)))
         header = pb.SamplesHeader(pool=request.pool, space=space)
         with self._admission.admit():
             yield pb.ExportSamplesResponse(header=header)
             async for sample in self._pools.samples(request.pool):
                 yield pb.ExportSamplesResponse(sample=convert.sample_message(sample))
+            async for outcome in self._pools.outcomes(request.pool):
+                yield pb.ExportSamplesResponse(outcome=outcome_message(outcome))
 
     async def ImportSamples(
         self, request_iterator: AsyncIterator[pb.ImportSamplesRequest], context: Context
     ) -> pb.ImportSamplesResponse:
-        """Adds exported samples."""
+        """Adds exported samples and outcomes."""
         first = await anext(request_iterator, pb.ImportSamplesRequest())
         pool, space = convert.import_header(first, self._settings)
-        samples = (
-            convert.import_sample(each, space, self._settings) async for each in request_iterator
+        items = (
+            convert.import_item(each, space, self._settings) async for each in request_iterator
         )
         with self._admission.admit():
-            return convert.import_response(await self._pools.import_samples(pool, space, samples))
+            return convert.import_response(await self._pools.import_samples(pool, space, items))
 
     async def ListRouters(
         self, request: pb.ListRoutersRequest, context: Context
     ) -> pb.ListRoutersResponse:
-        """Not offered."""
-        raise NotOfferedError(_NO_ROUTERS)
+        """Every router, by name."""
+        reports = await asyncio.to_thread(self._routers.reports)
+        return pb.ListRoutersResponse(routers=map(router_message, reports))
 
     async def GetRouter(
         self, request: pb.GetRouterRequest, context: Context
     ) -> pb.GetRouterResponse:
-        """Not offered."""
-        raise NotOfferedError(_NO_ROUTERS)
+        """One router."""
+        name = router_name(request.router, self._settings)
+        report = await asyncio.to_thread(self._routers.report, name)
+        return pb.GetRouterResponse(router=router_message(report))
 
     async def ReloadRouter(
         self, request: pb.ReloadRouterRequest, context: Context
     ) -> pb.ReloadRouterResponse:
-        """Not offered."""
-        raise NotOfferedError(_NO_ROUTERS)
+        """Loads a router's artefact anew and swaps it in."""
+        name, directory = reload_request(request, self._settings)
+        with self._admission.admit():
+            report = await self._routers.reload(name, directory)
+        return pb.ReloadRouterResponse(router=router_message(report))
 
 
 def _named(pool: str) -> str:

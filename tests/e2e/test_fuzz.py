@@ -5,6 +5,7 @@ import pytest
 
 from pointsman.v1 import scoring_service_pb2_grpc
 from tests.fuzzing import INVALID, OK, throw
+from tests.homed_router import write_router
 from tests.server_process import ServerProcess
 from tests.wire.test_scoring import text_request
 
@@ -13,7 +14,9 @@ ROUNDS, REQUESTS = 4, 1000
 
 @pytest.fixture(scope="module")
 def victim(tmp_path_factory):
-    with ServerProcess(tmp_path_factory.mktemp("fuzz"), "--log-level", "error") as server:
+    folder = tmp_path_factory.mktemp("fuzz")
+    router = f"routers.main.directory={write_router(folder / 'router').directory}"
+    with ServerProcess(folder, "--log-level", "error", "--set", router) as server:
         yield server
 
 

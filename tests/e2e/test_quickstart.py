@@ -6,7 +6,7 @@ import sys
 from tests.server_process import ROOT
 
 
-def test_the_quickstart_ranks_the_examples_and_stops_the_server():
+def test_the_quickstart_ranks_the_examples_routes_new_prompts_and_stops_the_server():
     done = subprocess.run(
         [sys.executable, "examples/quickstart.py"],
         cwd=ROOT,
@@ -18,3 +18,6 @@ def test_the_quickstart_ranks_the_examples_and_stops_the_server():
     assert done.returncode == 0, done.stderr
     assert "ember" in done.stdout
     assert "noise" in done.stdout.lower()
+    routed = done.stdout.partition("New prompts")[2]
+    assert "Why does the Moon" in routed
+    assert "12" in routed

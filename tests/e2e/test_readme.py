@@ -27,6 +27,7 @@ def test_the_client_example_runs(server):
     )
     assert done.returncode == 0, done.stderr
     assert "cirrus-3b', 3" in done.stdout
+    assert done.stdout.splitlines()[1].endswith("'cirrus-3b']")
 
 
 def test_the_json_example_is_of_the_contract():

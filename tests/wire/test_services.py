@@ -1,4 +1,4 @@
-"""The other services over the wire: health, reflection, administration, and what comes later."""
+"""The other services over the wire: health, reflection, administration of pools."""
 
 import json
 import time
@@ -11,17 +11,10 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 )
 
 from pointsman.v1 import admin_service_pb2 as pb
-from pointsman.v1 import (
-    admin_service_pb2_grpc,
-    routing_service_pb2,
-    routing_service_pb2_grpc,
-    scoring_service_pb2_grpc,
-    types_pb2,
-)
+from pointsman.v1 import admin_service_pb2_grpc, scoring_service_pb2_grpc, types_pb2
 from tests.wire.test_scoring import error_of, text_request, vector_request
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
-NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 @pytest.fixture
@@ -46,7 +39,7 @@ def admin(channel):
         ("", SERVING),
         ("pointsman.v1.ScoringService", SERVING),
         ("pointsman.v1.AdminService", SERVING),
-        ("pointsman.v1.RoutingService", NOT_SERVING),
+        ("pointsman.v1.RoutingService", SERVING),
     ],
 )
 def test_each_service_has_its_health(channel, service, status):
@@ -63,22 +56,6 @@ def test_reflection_names_every_service(channel):
         "pointsman.v1.AdminService",
         "grpc.health.v1.Health",
     }
-
-
-def test_what_comes_later_says_so(channel, admin):
-    routing = routing_service_pb2_grpc.RoutingServiceStub(channel)
-    prompt = types_pb2.Prompt(text="hi")
-    item = routing_service_pb2.RoutePromptStreamRequest()
-    for call in (
-        lambda: routing.RoutePrompt(routing_service_pb2.RoutePromptRequest(prompt=prompt)),
-        lambda: list(routing.RoutePromptStream(iter([item]))),
-        lambda: routing.RecordOutcome(routing_service_pb2.RecordOutcomeRequest()),
-        lambda: admin.ListRouters(pb.ListRoutersRequest()),
-        lambda: admin.GetRouter(pb.GetRouterRequest()),
-        lambda: admin.ReloadRouter(pb.ReloadRouterRequest()),
-    ):
-        code, reason, _ = error_of(call)
-        assert (code, reason) == (grpc.StatusCode.UNIMPLEMENTED, "NOT_OFFERED")
 
 
 def test_a_pool_is_described(scoring, admin):

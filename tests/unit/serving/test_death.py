@@ -41,7 +41,7 @@ async def test_a_dead_batcher_ends_the_server(settings, monkeypatch):
 
     monkeypatch.setattr(EncodeBatcher, "run", run)
     with pytest.raises(ExceptionGroup) as caught:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):  # kernels are compiled first
             await lifecycle.serve(settings)
     assert caught.group_contains(DeadError)
 
@@ -57,7 +57,7 @@ async def test_a_dead_writer_ends_the_server(settings, monkeypatch):
     monkeypatch.setattr(engine_module.Memory, "open", opening)
     monkeypatch.setattr(Memory, "close", lambda _: None)
     with pytest.raises(ExceptionGroup) as caught:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):  # kernels are compiled first
             await lifecycle.serve(settings)
     assert caught.group_contains(DeadError)
 
@@ -77,7 +77,7 @@ async def test_health_says_not_serving_before_calls_are_refused(tmp_path):
     socket = f"{tempfile.mkdtemp(prefix='pm-')}/s"
     quiet = load_settings(None, {"socket": socket, "state": tmp_path / "s", "shutdown_wait": 0.5})
     serving = asyncio.create_task(lifecycle.serve(quiet))
-    async with asyncio.timeout(20), grpc.aio.insecure_channel(f"unix:{socket}") as channel:
+    async with asyncio.timeout(120), grpc.aio.insecure_channel(f"unix:{socket}") as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         request = health_pb2.HealthCheckRequest()
         while True:

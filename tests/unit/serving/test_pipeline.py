@@ -1,7 +1,7 @@
 """The pipeline on a real memory: what is refused, what falls back, what is learned."""
 
 import asyncio
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -15,7 +15,8 @@ from scoring.errors import (
 )
 from scoring.memory import Durability, Memory, MemorySettings
 from server.batcher import EncodedTexts
-from server.pipeline import EncoderIdentity, ScoringPipeline
+from server.encoding import EncoderIdentity, ServedEncoder
+from server.pipeline import ScoringPipeline
 from server.requests import EmbeddingKind, EstimatorKind, ScoreRequest, Texts, Vectors
 
 DIMENSION = 26
@@ -49,15 +50,19 @@ def encoder():
 
 
 @pytest.fixture
-def pipeline(memory, encoder):
-    pipeline = make(memory, encoder)
-    yield pipeline
-    pipeline.close()
+def make(memory, encoder):
+    with ThreadPoolExecutor(1) as estimate_thread:
+
+        def make(*, create_pools=True) -> ScoringPipeline:
+            served = ServedEncoder(encoder, EncoderIdentity("rev", DIMENSION, 256))
+            return ScoringPipeline(served, memory, estimate_thread, create_pools=create_pools)
+
+        yield make
 
 
-def make(memory, encoder, *, create_pools=True) -> ScoringPipeline:
-    identity = EncoderIdentity("rev", DIMENSION, 256)
-    return ScoringPipeline(encoder, identity, memory, create_pools=create_pools)
+@pytest.fixture
+def pipeline(make):
+    return make()
 
 
 def request(content=None, **fields) -> ScoreRequest:
@@ -117,12 +122,11 @@ async def test_a_pool_of_texts_refuses_vectors_before_any_work(pipeline, other):
         await pipeline.score(request(other))
 
 
-async def test_an_unknown_pool_is_refused_where_none_is_created(memory, encoder):
-    pipeline = make(memory, encoder, create_pools=False)
+async def test_an_unknown_pool_is_refused_where_none_is_created(make, encoder):
+    pipeline = make(create_pools=False)
     with pytest.raises(PoolNotFoundError):
         await pipeline.score(request(learn=True))
     assert encoder.texts == []
-    pipeline.close()
 
 
 @pytest.mark.parametrize(
@@ -187,11 +191,9 @@ async def test_one_neighbour_is_the_prompt_itself(pipeline):
     assert reply.estimate.neighbours_used == 1
 
 
-async def test_a_pool_deleted_meanwhile_is_not_created_again(memory, encoder):
-    pipeline = make(memory, encoder)
-    await pipeline.score(request(learn=True))
-    pipeline.close()
-    strict = make(memory, encoder, create_pools=False)
+async def test_a_pool_deleted_meanwhile_is_not_created_again(memory, encoder, make):
+    await make().score(request(learn=True))
+    strict = make(create_pools=False)
     encoding = encoder.encode
 
     async def encode_while_the_pool_goes(texts):
@@ -202,7 +204,6 @@ async def test_a_pool_deleted_meanwhile_is_not_created_again(memory, encoder):
     reply = await strict.score(request(learn=True, sample_id="late"))
     assert (reply.learned.durability, reply.learned.reason) == (None, "POOL_NOT_FOUND")
     assert not memory.has("p")
-    strict.close()
 
 
 async def test_voters_who_are_absent_help_to_tell_the_others_apart(pipeline):

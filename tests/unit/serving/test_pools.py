@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from scoring.errors import SpaceMismatchError, TooManyVotersError
-from scoring.memory import Durability, EmbeddingSpace, Memory, MemorySettings, NewSample
-from server.pools import Pools
+from scoring.memory import Durability, EmbeddingSpace, Memory, MemorySettings, NewOutcome, NewSample
+from server.pools import Counts, Pools
 
 SPACE = EmbeddingSpace("vectors/test", 2)
 
@@ -29,15 +29,15 @@ def sample(index: int, *, age: float = 0.0, voters: tuple[str, ...] = ("a", "b")
     )
 
 
-async def each(*samples: NewSample):
-    for one in samples:
+async def each(*items: NewSample | NewOutcome):
+    for one in items:
         yield one
 
 
 async def test_an_import_larger_than_the_queue_waits_for_the_writer(memory):
     pools = Pools(memory, writes_in_flight=50)
     imported = await pools.import_samples("p", SPACE, each(*map(sample, range(200))))
-    assert (imported.imported, imported.skipped, imported.expired) == (200, 0, 0)
+    assert imported.samples == Counts(imported=200)
     assert memory.describe("p").samples == 200
 
 
@@ -45,7 +45,7 @@ async def test_what_is_there_or_too_old_is_counted_as_such(memory):
     pools = Pools(memory, writes_in_flight=1)
     await pools.import_samples("p", SPACE, each(sample(1)))
     imported = await pools.import_samples("p", SPACE, each(sample(1), sample(2, age=1e6)))
-    assert (imported.imported, imported.skipped, imported.expired) == (0, 1, 1)
+    assert imported.samples == Counts(skipped=1, expired=1)
     assert imported.durability is None
     again = await pools.import_samples("p", SPACE, each(sample(3)))
     assert again.durability is Durability.PROCESS
@@ -58,7 +58,7 @@ async def test_an_import_that_fails_keeps_what_it_acknowledged_and_frees_the_nex
         await pools.import_samples("p", SPACE, each(sample(1), crowd))
     with pytest.raises(SpaceMismatchError):
         await pools.import_samples("p", EmbeddingSpace("other", 2), each(sample(3)))
-    assert (await pools.import_samples("p", SPACE, each(sample(4)))).imported == 1
+    assert (await pools.import_samples("p", SPACE, each(sample(4)))).samples.imported == 1
     assert memory.describe("p").samples == 2
 
 
@@ -66,3 +66,24 @@ async def test_samples_come_back_in_order(memory):
     pools = Pools(memory, writes_in_flight=2)
     await pools.import_samples("p", SPACE, each(*map(sample, range(600))))
     assert [one.sample_id async for one in pools.samples("p")] == [f"s{i}" for i in range(600)]
+
+
+def outcome(index: int, *, age: float = 0.0) -> NewOutcome:
+    return NewOutcome(
+        outcome_id=f"o{index}",
+        model="a",
+        quality=0.5,
+        recorded_at=time.time() - age,
+        sample_id=f"s{index}",
+        prompt=np.array([index, 1], np.float32),
+    )
+
+
+async def test_outcomes_are_imported_beside_samples_and_counted_apart(memory):
+    pools = Pools(memory, writes_in_flight=3)
+    items = [made(index) for index in range(100) for made in (sample, outcome)]
+    imported = await pools.import_samples("p", SPACE, each(*items))
+    assert (imported.samples, imported.outcomes) == (Counts(imported=100), Counts(imported=100))
+    again = await pools.import_samples("p", SPACE, each(outcome(1), outcome(200, age=1e6)))
+    assert again.outcomes == Counts(skipped=1, expired=1)
+    assert [one.outcome_id async for one in pools.outcomes("p")] == [f"o{i}" for i in range(100)]

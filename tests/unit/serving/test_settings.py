@@ -39,6 +39,28 @@ def test_a_flag_wins_over_the_environment_over_the_file_over_the_default(tmp_pat
         ({"encoder.provider": "tpu"}, "encoder.provider"),
         ({"shutdown_grace": float("nan")}, "shutdown_grace"),
         ({"listen": "127.0.0.1:1", "listen.port": 5}, "listen"),
+        ({"watch_interval": 0}, "watch_interval"),
+        ({"default_router": "nobody"}, "default_router"),
+        ({"routers.a.kind": "knn", "routers.b.kind": "knn"}, "default_router"),
+        ({"routers": {}}, "routers"),
+        ({"routers.a.kind": "magic"}, "routers.a"),
+        ({"routers.a.kind": "artefact"}, "routers.a.directory"),
+        ({"routers": {"a b": {"kind": "knn"}}}, "'a b'"),
+        ({"routers.a.kind": "knn", "routers.a.pool": "no pool"}, "routers.a.pool"),
+        ({"routers.a.kind": "knn", "routers.a.neighbours": 0}, "routers.a.neighbours"),
+        ({"routers.a.kind": "knn", "routers.a.neighbours": 1001}, "limits.neighbours"),
+        ({"routers.a.kind": "smoothie", "routers.a.least_neighbours": 21}, "least_neighbours"),
+        ({"routers.a.kind": "knn", "routers.a.abstain_below_margin": 1}, "fallback"),
+        ({"routers.a.directory": "/x", "routers.a.abstain_below_probability": 0.5}, "fallback"),
+        (
+            {
+                "routers.a.kind": "smoothie",
+                "routers.a.abstain_below_probability": 0.5,
+                "routers.a.fallback": "m",
+            },
+            "routers.a.abstain_below_probability",
+        ),
+        ({"routers.a.kind": "knn", "routers.a.costs": {"m": -1}}, "routers.a.costs.m"),
     ],
 )
 def test_an_invalid_setting_is_refused_by_name_in_one_sentence(flags, named):
@@ -47,6 +69,41 @@ def test_an_invalid_setting_is_refused_by_name_in_one_sentence(flags, named):
     assert named in str(caught.value)
     assert str(caught.value).endswith(".")
     assert "\n" not in str(caught.value)
+
+
+def test_a_router_is_named_by_flag_environment_and_file(tmp_path, monkeypatch):
+    file = write(
+        tmp_path / "s.yaml",
+        {"routers": {"main": {"directory": "/of-the-file", "watch": False}, "b": {"kind": "knn"}}},
+    )
+    monkeypatch.setenv("POINTSMAN_ROUTERS__MAIN__DIRECTORY", "/of-the-environment")
+    monkeypatch.setenv("POINTSMAN_ROUTERS__B__COSTS", '{"Big-1.5": 2}')
+    flags = {"routers.b.neighbours": 3, "default_router": "b"}
+    settings = load_settings(file, flags)
+    main, other = settings.routers["main"], settings.routers["b"]
+    assert (main.kind, main.directory, main.watch) == (
+        "artefact", Path("/of-the-environment"), False
+    )  # fmt: skip
+    assert (other.kind, other.neighbours, other.costs) == ("knn", 3, {"Big-1.5": 2.0})
+    assert settings.router_of_requests_without() == "b"
+
+
+@pytest.mark.parametrize(
+    ("flags", "name"),
+    [
+        ({}, "default"),
+        ({"routers.main.directory": "/x"}, "main"),
+        ({"routers.default.kind": "knn", "routers.b.kind": "knn"}, "default"),
+        ({"routers.a.kind": "knn", "routers.b.kind": "knn", "default_router": "b"}, "b"),
+    ],
+)
+def test_which_router_answers_requests_that_name_none(flags, name):
+    assert load_settings(None, flags).router_of_requests_without() == name
+
+
+def test_without_settings_there_is_one_router_without_labels():
+    (router,) = Settings().routers.values()
+    assert (router.kind, router.pool) == ("smoothie", "default")
 
 
 @pytest.mark.parametrize("content", ["- a\n- b\n", "a: [", "\x00"])

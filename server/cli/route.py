@@ -1,0 +1,222 @@
+"""`pointsman route`: which model should answer each of many prompts."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from server.cli.delivery import (
+    STANDARD_OUTPUT,
+    deliver_lines,
+    failure,
+    progress_bar,
+    require_writable,
+    show_bad_rows,
+)
+from server.cli.flags import PolicyName
+
+if TYPE_CHECKING:
+    from evaluation.routed import RoutedPrompt
+    from evaluation.routing import RoutingReport
+    from evaluation.scores import PromptReading, ScoreFields, ScoreTable
+    from server.cli.remote_router import RemoteRouter
+    from server.cli.wanted import Wanted
+
+
+def route(
+    *,
+    router: Annotated[
+        str,
+        typer.Option(
+            help="Directory of a trained router; with --address, name of the server's router."
+        ),
+    ] = "",
+    address: Annotated[
+        str, typer.Option(help="Server to ask, host:port or unix:/path; none to route offline.")
+    ] = "",
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(help="JSONL, CSV or Parquet, or text by the line; may be repeated."),
+    ] = None,
+    prompt: Annotated[
+        list[str] | None, typer.Option(help="A prompt itself; may be repeated.")
+    ] = None,
+    prompt_field: Annotated[str, typer.Option(help="Name of the prompt.")] = "prompt",
+    task_field: Annotated[str, typer.Option(help="Name of the task.")] = "task",
+    policy: Annotated[
+        PolicyName, typer.Option(help="How a model is chosen from the scores.")
+    ] = PolicyName.ARG_MAX,
+    temperature: Annotated[float | None, typer.Option(help="Of --policy sample.")] = None,
+    max_cost: Annotated[float | None, typer.Option(help="Of --policy budget.")] = None,
+    penalty: Annotated[float | None, typer.Option(help="Of --policy cost-penalty.")] = None,
+    strong: Annotated[str | None, typer.Option(help="Of --policy threshold.")] = None,
+    weak: Annotated[str | None, typer.Option(help="Of --policy threshold.")] = None,
+    threshold: Annotated[float | None, typer.Option(help="Of --policy threshold.")] = None,
+    candidates: Annotated[
+        list[str] | None, typer.Option(help="Only this model may be called; may be repeated.")
+    ] = None,
+    deny: Annotated[
+        list[str] | None, typer.Option(help="This model may not be called; may be repeated.")
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(help="File for a line of JSON per prompt; - for standard output.")
+    ] = STANDARD_OUTPUT,
+    digits: Annotated[
+        int | None, typer.Option(min=0, max=17, help="Decimals to round to; all if none.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="File for the accuracy as JSON, where the data has scores.")
+    ] = None,
+    count_positive: Annotated[
+        list[str] | None,
+        typer.Option(help="In this task any score above 0 counts as right; may be repeated."),
+    ] = None,
+    training: Annotated[
+        list[Path] | None,
+        typer.Option(help="Scores that the best single model is found on; may be repeated."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of sampling and of the intervals.")] = 0,
+    limit: Annotated[int | None, typer.Option(min=1, help="Route only the first prompts.")] = None,
+    concurrency: Annotated[
+        int, typer.Option(min=1, max=1024, help="Calls to the server at a time.")
+    ] = 8,
+    timeout: Annotated[float, typer.Option(min=0.001, help="Seconds that a call may take.")] = 30.0,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail at the first bad row.")] = False,
+) -> None:
+    """Choose a model for each prompt, offline or by a server, and say how good the choices are."""
+    from evaluation.scores import ScoreFields
+    from server.cli.remote_router import RemoteRouter
+    from server.cli.wanted import Wanted, rule_of
+
+    if not router and not address:
+        raise typer.BadParameter("Name a router, --router DIR, or a server, --address.")
+    for each in (out, report):
+        require_writable(each, data or [])
+    parameters = {
+        "temperature": temperature, "max_cost": max_cost, "penalty": penalty,
+        "strong": strong, "weak": weak, "threshold": threshold,
+    }  # fmt: skip
+    wanted = Wanted(
+        rule_of(policy, parameters, seed), tuple(candidates or ()), frozenset(deny or ())
+    )
+    reading = _read(data or [], prompt or [], ScoreFields(prompt_field, task_field), strict=strict)
+    reading = reading.first(limit)
+    if address:
+        remote = RemoteRouter(address, router, concurrency, timeout)
+        routed = _routed_remotely(remote, reading, wanted)
+    else:
+        routed = _routed_offline(Path(router), reading, wanted)
+    measured = _measured(routed, reading, count_positive or [], training or [], seed)
+    _deliver(routed, measured, out, digits, report)
+
+
+def _read(
+    data: Sequence[Path], prompts: Sequence[str], fields: "ScoreFields", *, strict: bool
+) -> "PromptReading":
+    from evaluation.errors import EvaluationError
+    from evaluation.scores import PromptReading, read_prompts
+
+    if bool(data) == bool(prompts):
+        raise typer.BadParameter("Give prompts, either as files, --data, or as --prompt.")
+    if prompts:
+        return PromptReading(tuple(prompts), ("",) * len(prompts), None, ())
+    try:
+        reading = read_prompts(data, fields, strict=strict)
+    except EvaluationError as error:
+        raise failure(str(error)) from None
+    show_bad_rows(reading.bad_rows)
+    if not reading.prompts:
+        raise failure("No prompt is readable; see --help for how to name the fields.")
+    return reading
+
+
+def _routed_offline(
+    directory: Path, reading: "PromptReading", wanted: "Wanted"
+) -> "list[RoutedPrompt]":
+    from encoders.errors import EncodersError
+    from scoring.errors import ScoringError
+    from server.cli.offline_router import OfflineRouter, encode, routed_prompt
+
+    try:
+        router = OfflineRouter.load(directory)
+        with progress_bar("Encoding") as report:
+            vectors, truncated = encode(router.encoder, reading.prompts, report)
+        decisions = router.route(vectors, wanted)
+    except (EncodersError, ScoringError) as error:
+        raise failure(str(error)) from None
+    if truncated:
+        typer.echo(f"{truncated} prompts were longer than the encoder reads.", err=True)
+    return list(map(routed_prompt, reading.prompts, reading.tasks, decisions))
+
+
+def _routed_remotely(
+    remote: "RemoteRouter", reading: "PromptReading", wanted: "Wanted"
+) -> "list[RoutedPrompt]":
+    from pointsman.client import PointsmanError
+    from server.cli.remote_router import routed_result
+
+    try:
+        with progress_bar("Routing") as report:
+            results = asyncio.run(remote.route(reading.prompts, wanted, report))
+    except (PointsmanError, ValueError) as error:
+        raise failure(str(error)) from None
+    if truncated := sum(each.prompt_truncated for each in results):
+        typer.echo(f"{truncated} prompts were longer than the encoder reads.", err=True)
+    return list(map(routed_result, reading.prompts, reading.tasks, results))
+
+
+def _measured(
+    routed: "Sequence[RoutedPrompt]",
+    reading: "PromptReading",
+    positive_tasks: Sequence[str],
+    training: Sequence[Path],
+    seed: int,
+) -> "RoutingReport | None":
+    from evaluation.errors import EvaluationError
+    from evaluation.routing import accuracy, model_indexes
+
+    if reading.table is None:
+        return None
+    try:
+        choices = model_indexes(reading.table, [each.model for each in routed])
+        known = _training_table(training)
+        return accuracy(reading.table, choices, positive_tasks, training=known, seed=seed)
+    except EvaluationError as error:
+        raise failure(str(error)) from None
+
+
+def _training_table(files: Sequence[Path]) -> "ScoreTable | None":
+    from evaluation.scores import read_scores
+
+    if not files:
+        return None
+    reading = read_scores(files)
+    show_bad_rows(reading.bad_rows)
+    return reading.table
+
+
+def _deliver(
+    routed: "Sequence[RoutedPrompt]",
+    measured: "RoutingReport | None",
+    out: Path,
+    digits: int | None,
+    report: Path | None,
+) -> None:
+    from rich.console import Console
+
+    from evaluation.routed import routed_lines
+    from evaluation.routing_tables import calls_table, report_record, routing_tables
+
+    deliver_lines(routed_lines(routed, digits), out)
+    console = Console(stderr=out == STANDARD_OUTPUT)
+    if measured is not None:
+        console.print(routing_tables(measured))
+    elif len(routed) > 1:
+        console.print(calls_table([each.model for each in routed]))
+    if report is not None:
+        if measured is None:
+            raise failure("The data has no scores, so there is no accuracy to report.")
+        deliver_lines([json.dumps(report_record(measured), indent=2) + "\n"], report)

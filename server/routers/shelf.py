@@ -1,0 +1,124 @@
+"""Encoders in service, each with its batcher, shared by all that need the same one."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders import Tokens
+from server.batcher import EncodeBatcher
+from server.encoding import EncoderIdentity, ServedEncoder
+from server.parts import Parts
+
+
+class LoadedEncoder(Protocol):
+    """What a batcher and a reply need of an encoder."""
+
+    @property
+    def revision(self) -> str:
+        """Hash of its weights, tokenizer and pooling."""
+
+    @property
+    def dimension(self) -> int:
+        """Coordinates of its vectors."""
+
+    @property
+    def max_tokens(self) -> int:
+        """Tokens that it reads of a text."""
+
+    def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
+        """Splits texts into tokens."""
+
+    def encode_tokens(self, tokens: Sequence[Tokens]) -> NDArray[np.float32]:
+        """Turns tokens into vectors, shape (n, d)."""
+
+
+@dataclass(slots=True, eq=False)
+class _Shelved:
+    served: ServedEncoder
+    batcher: EncodeBatcher
+    life: asyncio.Task[None]
+    borrowers: int = 0
+
+
+class EncoderShelf:
+    """Lends encoders by revision; one that nobody has any more is released with its batcher.
+
+    Used from the event loop only.
+
+    Args:
+        parts: Runs the batchers.
+        batch_tokens: Most tokens of one batch.
+    """
+
+    def __init__(self, parts: Parts, *, batch_tokens: int) -> None:
+        self._parts = parts
+        self._batch_tokens = batch_tokens
+        self._shelved: dict[str, _Shelved] = {}
+        self._leaving: list[EncodeBatcher] = []
+        self._dropped = 0
+
+    @property
+    def revisions(self) -> list[str]:
+        """Of the encoders that are lent."""
+        return sorted(self._shelved)
+
+    @property
+    def dropped(self) -> int:
+        """Texts of callers who had gone when their batch was formed."""
+        return self._dropped + sum(each.batcher.dropped for each in self._shelved.values())
+
+    @property
+    def stuck(self) -> bool:
+        """A batch was begun and has not come back."""
+        return any(batcher.stuck for batcher in self._batchers())
+
+    async def idle(self) -> None:
+        """Waits until no batch is running."""
+        for batcher in self._batchers():
+            await batcher.idle()
+
+    def lend(self, encoder: LoadedEncoder) -> ServedEncoder:
+        """Lends an encoder, or the one of the same revision that is here already."""
+        shelved = self._shelved.get(encoder.revision)
+        if shelved is None:
+            shelved = self._shelved[encoder.revision] = self._shelve(encoder)
+        shelved.borrowers += 1
+        return shelved.served
+
+    async def borrow(self, revision: str, load: Callable[[], LoadedEncoder]) -> ServedEncoder:
+        """Lends the encoder of a revision, loaded in a thread where it is not here already."""
+        shelved = self._shelved.get(revision)
+        if shelved is None:
+            return self.lend(await asyncio.to_thread(load))
+        shelved.borrowers += 1
+        return shelved.served
+
+    def give_back(self, served: ServedEncoder) -> None:
+        """Takes one loan back."""
+        shelved = self._shelved[served.identity.revision]
+        shelved.borrowers -= 1
+        if not shelved.borrowers:
+            del self._shelved[served.identity.revision]
+            self._leaving.append(shelved.batcher)
+            self._parts.start("leaving_encoder", partial(self._release, shelved))
+
+    def _shelve(self, encoder: LoadedEncoder) -> _Shelved:
+        batcher = EncodeBatcher(encoder, batch_tokens=self._batch_tokens)
+        identity = EncoderIdentity(encoder.revision, encoder.dimension, encoder.max_tokens)
+        life = self._parts.start("batcher", batcher.run)
+        return _Shelved(ServedEncoder(batcher, identity), batcher, life)
+
+    async def _release(self, shelved: _Shelved) -> None:
+        # Its last caller may have given up while a batch was running.
+        await shelved.batcher.idle()
+        shelved.life.cancel()
+        self._leaving.remove(shelved.batcher)
+        self._dropped += shelved.batcher.dropped
+
+    def _batchers(self) -> list[EncodeBatcher]:
+        return [*(each.batcher for each in self._shelved.values()), *self._leaving]
