@@ -1,4 +1,4 @@
-"""Starts a server, sends it the example prompts, prints what it chose, and stops it.
+"""Starts a server, ranks the answers to the example prompts, routes new ones, and stops it.
 
 Run it from an environment that has the server: `python examples/quickstart.py`.
 """
@@ -26,12 +26,19 @@ from pointsman.client import (
     Estimator,
     PointsmanError,
     Pool,
+    RouteResult,
     ScoreRequest,
     ScoreResult,
 )
 
 EXAMPLES = Path(__file__).with_name("generations.jsonl")
-POOL = "quickstart"
+POOL = "default"  # the pool that the default router rests on
+NEW_PROMPTS = (
+    "Why does the Moon look larger near the horizon?",
+    "When should I use a set rather than a dict in Python?",
+    "A film starts at 19:50 and lasts 105 minutes. When does it end?",
+    "Write a short, polite e-mail that asks a colleague to move a meeting.",
+)
 NEIGHBOURS = 5
 START_SECONDS = 150.0
 STOP_SECONDS = 30.0
@@ -87,7 +94,7 @@ def main() -> int:
 
 
 def run(home: Path, examples: list[Example], console: Console) -> None:
-    """Starts a server, scores the examples, prints the tables and stops the server."""
+    """Starts a server, scores and routes, prints the tables and stops the server."""
     with running_server(home) as server:
         began = time.perf_counter()
         wait_until_serving(server)
@@ -95,8 +102,10 @@ def run(home: Path, examples: list[Example], console: Console) -> None:
         with Client(server.target, timeout=60.0) as client:
             results = score(client, examples)
             pool = client.pool(POOL)
+            routes = [client.route(prompt) for prompt in NEW_PROMPTS]
         console.print(choices_table(examples, results))
         console.print(voters_table(results, pool))
+        console.print(routes_table(routes))
         code = stop(server)
     console.print(f"The server stopped with exit code {code}.")
     if code != 0:
@@ -227,6 +236,25 @@ def voters_table(results: list[ScoreResult], pool: Pool) -> Table:
             f"{sum(each.best == voter.voter for each in results)} of {len(results)}",
             f"{mean_weight(results, voter.voter):.3f}",
             "-" if noise is None else f"{noise:.3f}",
+        )
+    return table
+
+
+def routes_table(routes: list[RouteResult]) -> Table:
+    """Shows which model should answer each new prompt, by what was scored before."""
+    table = Table(title="New prompts, routed before anybody answers", title_justify="left")
+    table.add_column("Prompt", no_wrap=True)
+    table.add_column("Model", no_wrap=True)
+    table.add_column("Next best", no_wrap=True)
+    for title in ("Margin", "Neighbours"):
+        table.add_column(title, justify="right")
+    for prompt, route in zip(NEW_PROMPTS, routes, strict=True):
+        table.add_row(
+            Text(prompt),
+            Text(route.model),
+            Text(route.ranking[1].model),
+            "-" if route.margin is None else f"{route.margin:.3f}",
+            str(route.neighbours_used),
         )
     return table
 
