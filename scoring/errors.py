@@ -24,7 +24,7 @@ class InvalidArrayError(ScoringError):
 
 
 class UnknownModelError(ScoringError):
-    """A policy names a model that is not among those to choose from."""
+    """A request, or its policy, names a model that is not among those to choose from."""
 
     reason = "UNKNOWN_MODEL"
 
@@ -36,7 +36,7 @@ class PolicyNeedsCostsError(ScoringError):
 
 
 class NoCandidateError(ScoringError):
-    """A policy leaves no model to choose."""
+    """A request, or its policy, leaves no model to choose."""
 
     reason = "NO_CANDIDATE"
 
@@ -60,13 +60,13 @@ class TooManyPoolsError(ScoringError):
 
 
 class TooManyVotersError(ScoringError):
-    """The pool knows as many voters as it may."""
+    """The pool knows as many voters, or models with outcomes, as it may."""
 
     reason = "TOO_MANY_VOTERS"
 
 
 class SpaceMismatchError(ScoringError):
-    """Vectors of one embedding space were offered to a pool of another."""
+    """Vectors of one embedding space were offered to a pool, or a router, of another."""
 
     reason = "EMBEDDING_SPACE_MISMATCH"
 

@@ -7,13 +7,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.errors import NoCandidateError, UnknownModelError
-from scoring.policies import Choice, Threshold, choose
+from scoring.errors import NoCandidateError, RouterUnreadyError, UnknownModelError
+from scoring.policies import Budget, Choice, Threshold, choose
 from scoring.routers import RouterFallback, RouterScores, TemperatureCalibration, entropy
+from server.names import some_of
 from server.requests import Decision, RankedModel, RouteRequest
 from server.routers.settings import AbstainingSettings
 
-_SHOWN = 16
+_FIELDS = {"max_cost": "policy.budget.max_cost", "penalty": "policy.cost_penalty.penalty"}
 
 Floats = NDArray[np.float64]
 
@@ -38,28 +39,30 @@ class Deciding(Protocol):
         """Of the best model; None for never."""
 
 
-def decide(router: Deciding, request: RouteRequest, scores: RouterScores) -> Decision:
+def decide(
+    router: Deciding, request: RouteRequest, scores: RouterScores, *, growing: bool = False
+) -> Decision:
     """Chooses among the models that the request allows.
 
     Args:
         router: Gives costs, calibration and what to abstain by.
         request: Its policy and its candidates.
         scores: Of one prompt.
+        growing: The router may come to know more models.
 
     Raises:
-        UnknownModelError: A candidate, or a model of the policy, is not of the router.
+        UnknownModelError: A candidate of a router whose models don't grow, or a model of the
+            policy, is not of the router.
         NoCandidateError: The request or its policy allows no model.
         RouterUnreadyError: No model that is allowed has a score.
         PolicyNeedsCostsError: The policy weighs costs, and none is known.
     """
-    require_known(request, scores.models)
+    require_allowed(request, scores.models, growing=growing)
     allowed = [place for place, model in enumerate(scores.models) if allows(request, model)]
-    if not allowed:
-        raise NoCandidateError("The request allows no model of the router; deny fewer.")
     models = [scores.models[place] for place in allowed]
     known = scores.scores[0, allowed]
     costs = np.array([router.costs.get(model, np.nan) for model in models])
-    choice = choose(request.policy, models, known, costs)
+    choice = _chosen(request, models, known, costs)
     probabilities = router.calibration.probabilities(known[None])[0] if router.calibration else None
     margin = _margin(choice, known)
     decision = Decision(
@@ -79,29 +82,79 @@ def allows(request: RouteRequest, model: str) -> bool:
     return model not in request.denied and (not request.candidates or model in request.candidates)
 
 
-def require_known(request: RouteRequest, models: Sequence[str]) -> None:
-    """Refuses names that are not of the router. A model that is only denied need not be.
+def may_fall_back(router: Deciding, request: RouteRequest, model: str) -> bool:
+    """Whether a fallback is within the limits of a request.
+
+    They are its candidates, what it denies, a budget, and the two models of a threshold.
+    """
+    if not allows(request, model):
+        return False
+    match request.policy.rule:
+        case Budget(max_cost):
+            return model in router.costs and router.costs[model] <= max_cost
+        case Threshold(strong, weak):
+            return model in (strong, weak)
+        case _:
+            return True
+
+
+def require_allowed(request: RouteRequest, models: Sequence[str], *, growing: bool) -> None:
+    """Refuses requests that no model can answer, or that name models which are not there.
+
+    A model that is only denied need not be there. Nor need a candidate where the models may
+    grow, as long as another is.
+
+    Args:
+        request: To judge.
+        models: Of the router.
+        growing: More models may come.
 
     Raises:
-        UnknownModelError: Names the field.
+        UnknownModelError: A candidate or a model of the policy is not of the router.
+        NoCandidateError: Every model is denied.
+        RouterUnreadyError: None of the candidates has come yet.
     """
+    known = frozenset(models)
     for index, candidate in enumerate(request.candidates):
-        if candidate not in models:
+        if candidate not in known and not growing:
             raise _unknown(f"candidates[{index}]", candidate, models)
+    choices = [model for model in models if allows(request, model)]
+    if not choices:
+        raise _none_allowed(request, known)
     rule = request.policy.rule
     if isinstance(rule, Threshold):
         for field, model in (("strong", rule.strong), ("weak", rule.weak)):
-            if model not in models or not allows(request, model):
-                choices = [each for each in models if allows(request, each)]
+            if model not in choices:
                 raise _unknown(f"policy.threshold.{field}", model, choices)
 
 
+def _none_allowed(
+    request: RouteRequest, known: frozenset[str]
+) -> NoCandidateError | RouterUnreadyError:
+    if request.candidates and not known.issuperset(set(request.candidates) - request.denied):
+        return RouterUnreadyError(
+            f"The router knows nothing yet of {some_of(request.candidates)}: feed it answers of "
+            "these models, or allow others.",
+            field="candidates",
+        )
+    return NoCandidateError(
+        "The request allows no model of the router; deny fewer.", field="denied"
+    )
+
+
 def _unknown(field: str, model: str, models: Sequence[str]) -> UnknownModelError:
-    shown = ", ".join(models[:_SHOWN]) + (", ..." if len(models) > _SHOWN else "")
     return UnknownModelError(
-        f"{field}: {model!r} is not among the models to choose from: {shown or 'none'}.",
+        f"{field}: {model!r} is not among the models to choose from: {some_of(models)}.",
         field=field,
     )
+
+
+def _chosen(request: RouteRequest, models: Sequence[str], scores: Floats, costs: Floats) -> Choice:
+    try:
+        return choose(request.policy, models, scores, costs)
+    except NoCandidateError as error:
+        field = _FIELDS.get(error.field, error.field)
+        raise NoCandidateError(str(error), field=field) from None
 
 
 def _margin(choice: Choice, scores: Floats) -> float | None:
@@ -135,10 +188,17 @@ def _abstained(router: Deciding, request: RouteRequest, decision: Decision) -> D
     model = router.section.fallback
     if doubt is None or model is None:
         return decision
-    if not allows(request, model):
-        message = f"{doubt.message} Its fallback {model!r} may not be called for this request."
-        return replace(decision, fallback=RouterFallback("FALLBACK_NOT_ALLOWED", message))
-    return replace(decision, model=model, abstained=True, fallback=doubt)
+    message = f"{doubt.message} {decision.fallback.message}" if decision.fallback else doubt.message
+    if may_fall_back(router, request, model):
+        doubt = RouterFallback(doubt.reason, message)
+        return replace(decision, model=model, abstained=True, fallback=doubt)
+    message = f"{message} {not_allowed(model)}"
+    return replace(decision, fallback=RouterFallback("FALLBACK_NOT_ALLOWED", message))
+
+
+def not_allowed(fallback: str) -> str:
+    """The sentence on a fallback that is beyond the limits of a request."""
+    return f"Its fallback {fallback!r} may not be called for this request."
 
 
 def _doubt(router: Deciding, decision: Decision) -> RouterFallback | None:

@@ -94,11 +94,13 @@ class ScoringPipeline:
         began = time.perf_counter()
         timings = Timings()
         embedded = await self._embed(request, timings)
+        sent = time.perf_counter()
         estimated = await asyncio.get_running_loop().run_in_executor(
             self._estimate_thread, estimate_request, self._memory, request, embedded
         )
         timings.recall = estimated.recall_seconds
         timings.estimate = estimated.estimate_seconds
+        timings.queue += time.perf_counter() - sent - timings.recall - timings.estimate
         learned = None
         if request.learn:
             learned = await self._learn(request, embedded, estimated.answers, timings)

@@ -102,13 +102,17 @@ class Pools:
         """
         return self._report(self._memory.describe(pool))
 
-    async def delete(self, pool: str) -> int:
-        """Removes a pool and returns how many samples went with it.
+    async def delete(self, pool: str) -> tuple[int, int]:
+        """Removes a pool and returns how many samples and outcomes went with it.
+
+        Outcomes are counted just before: what is recorded meanwhile goes uncounted.
 
         Raises:
             PoolNotFoundError: There is none of this name.
         """
-        return await asyncio.shield(asyncio.wrap_future(self._memory.delete(pool)))
+        outcomes = (await asyncio.to_thread(self._memory.describe, pool)).outcomes
+        samples = await asyncio.shield(asyncio.wrap_future(self._memory.delete(pool)))
+        return samples, outcomes
 
     def space(self, pool: str) -> EmbeddingSpace:
         """Where a pool's vectors live.

@@ -9,8 +9,8 @@ import numpy as np
 
 from scoring.errors import InvalidArrayError, RouterUnreadyError, SpaceMismatchError
 from scoring.memory import EmbeddingSpace, Memory
-from scoring.routers import RouterFallback
-from server.deciding import allows, decide, require_known
+from scoring.routers import OutcomeRouter, RouterFallback, RouterScores, SmoothieRouter
+from server.deciding import decide, may_fall_back, not_allowed, require_allowed
 from server.encoding import EncodedPrompt, encode_prompt
 from server.requests import Decision, PromptVector, RouteReply, RouteRequest, Timings
 from server.routers.registry import RouterRegistry
@@ -24,6 +24,9 @@ _WARM_UP = RouteRequest(router="", prompt="Which model should answer this?")
 class _Decided:
     decision: Decision
     revision: str
+    began: float
+    ended: float
+    recall_seconds: float = 0.0
 
 
 class Routing:
@@ -43,22 +46,24 @@ class Routing:
 
         Raises:
             UnknownModelError: A candidate, or a model of the policy, is not of the router.
+            NoCandidateError: The request or its policy allows no model.
+            PolicyNeedsCostsError: The policy weighs costs, and none is known.
             SpaceMismatchError: The vector is of another space than the router's.
             RouterUnreadyError: The router has nothing to score with, and no fallback.
             EncodingFailedError: The encoder failed.
         """
         began = time.perf_counter()
         timings = Timings()
-        if router.models is not None:
-            require_known(request, router.models)
-        self._require_space(router, request)
+        self._require_answerable(router, request)
         prompt = await encode_prompt(router.served.encoder, request.prompt, timings)
-        scoring = time.perf_counter()
+        sent = time.perf_counter()
         decided = await asyncio.get_running_loop().run_in_executor(
             self._estimate_thread, self._decide, router, request, prompt
         )
-        ended = time.perf_counter()
-        timings.estimate, timings.total = ended - scoring, ended - began
+        timings.queue += decided.began - sent
+        timings.recall = decided.recall_seconds
+        timings.estimate = decided.ended - decided.began - timings.recall
+        timings.total = time.perf_counter() - began
         return RouteReply(
             decided.decision, router.name, decided.revision, timings, prompt.truncated
         )
@@ -77,28 +82,43 @@ class Routing:
             if not router.pool:
                 raise
 
-    def _require_space(self, router: ServedRouter, request: RouteRequest) -> None:
+    def _require_answerable(self, router: ServedRouter, request: RouteRequest) -> None:
+        """Refuses what can be refused before any work is done for it."""
         prompt = request.prompt
+        if router.models is not None:
+            require_allowed(request, router.models, growing=False)
         if router.space is not None:
             if isinstance(prompt, PromptVector):
                 _require_same(router.space, prompt)
         elif self._memory.has(router.pool):
-            space = prompt_space(self._memory, router.pool, router.served.identity, prompt)
-            self._memory.require_space(router.pool, space)
+            self._memory.require_space(router.pool, self._space(router, prompt))
+        else:
+            _fall_back(router, request, _no_pool(router.pool))
+
+    def _space(self, router: ServedRouter, prompt: str | PromptVector) -> EmbeddingSpace:
+        return prompt_space(self._memory, router.pool, router.served.identity, prompt)
 
     def _decide(
         self, router: ServedRouter, request: RouteRequest, prompt: EncodedPrompt
     ) -> _Decided:
-        revision = router.revision or pool_revision(self._memory, router.pool)
+        began, recalling = time.perf_counter(), 0.0
+        revision = router.revision or pool_revision(self._memory, router.pool, router.router.kind)
         try:
-            scores = router.router.score(np.ascontiguousarray(prompt.vector)[None])
-            return _Decided(decide(router, request, scores), revision)
+            scores = self._scores(router, request, prompt)
+            recalling = scores.recall_seconds
+            decision = decide(router, request, scores, growing=router.models is None)
         except RouterUnreadyError as error:
-            model = router.section.fallback
-            if model is None or not allows(request, model):
-                raise
-            why = RouterFallback(error.reason, str(error))
-            return _Decided(Decision(model, abstained=True, fallback=why), revision)
+            decision = _fall_back(router, request, error)
+        return _Decided(decision, revision, began, time.perf_counter(), recalling)
+
+    def _scores(
+        self, router: ServedRouter, request: RouteRequest, prompt: EncodedPrompt
+    ) -> RouterScores:
+        vectors = np.ascontiguousarray(prompt.vector)[None]
+        if isinstance(router.router, SmoothieRouter | OutcomeRouter):
+            # The pool may have come, or come anew, in another space since the request was checked.
+            return router.router.score(vectors, self._space(router, request.prompt))
+        return router.router.score(vectors)
 
 
 class RoutingPipeline:
@@ -122,6 +142,28 @@ class RoutingPipeline:
         """
         with self._routers.use(request.router) as router:
             return await self._routing.route(router, request)
+
+
+def _fall_back(router: ServedRouter, request: RouteRequest, error: RouterUnreadyError) -> Decision:
+    """Abstains where a router has nothing to score with.
+
+    Raises:
+        RouterUnreadyError: There is no fallback, or it may not be called.
+    """
+    model = router.section.fallback
+    if model is None:
+        raise error
+    if not may_fall_back(router, request, model):
+        raise RouterUnreadyError(f"{error} {not_allowed(model)}", field=error.field)
+    return Decision(model, abstained=True, fallback=RouterFallback(error.reason, str(error)))
+
+
+def _no_pool(pool: str) -> RouterUnreadyError:
+    return RouterUnreadyError(
+        f"Pool {pool!r}, which the router rests on, is not there yet: score answers into it, or "
+        "record outcomes.",
+        field="pool",
+    )
 
 
 def _require_same(space: EmbeddingSpace, prompt: PromptVector) -> None:

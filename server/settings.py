@@ -27,7 +27,7 @@ from server.routers.settings import (
     RouterSettings,
     SmoothieRouterSettings,
 )
-from server.sections import Count, Seconds, Section
+from server.sections import Count, HomePath, Seconds, Section, expandable
 
 _SOCKET_PATH_BYTES = 107
 _DEFAULT_ROUTER = "default"
@@ -47,10 +47,10 @@ class LogSettings(Section):
 class EncoderSettings(Section):
     """How texts become vectors."""
 
-    directory: Path | None = None
+    directory: HomePath | None = None
     """A directory in the Hugging Face layout with an ONNX model and `tokenizer.json`; the
     embedded all-MiniLM-L6-v2 if absent."""
-    cache: Path = Path("~/.cache/pointsman")
+    cache: HomePath = Path("~/.cache/pointsman")
     """Where the embedded encoder is assembled, once."""
     provider: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto` takes CUDA where it is really there; `cuda` refuses to start where it is not."""
@@ -73,19 +73,23 @@ class MemorySettings(Section):
     """What is remembered of scored prompts. Never the text of a prompt or an answer."""
 
     capacity: Count = 100_000
-    """Most samples of one pool; the oldest go first."""
+    """Most samples of one pool, and most prompts with outcomes; the oldest go first."""
     time_to_live: Annotated[Seconds, Field(gt=0)] | None = None
-    """Seconds after which a sample is forgotten; never if absent."""
+    """Seconds after which a sample is forgotten, and a prompt with outcomes since its newest one;
+    never if absent."""
     durability: Literal["process", "device"] = "process"
-    """What a durable sample survives: a crash of the process, or of the machine (slower)."""
+    """What a durable sample or outcome survives: a crash of the process, or of the machine
+    (slower)."""
     create_pools: bool = True
-    """Whether the first sample scored for an unknown pool creates it; else only an import does."""
+    """Whether the first sample scored for an unknown pool, or its first outcome, creates it; else
+    only an import does."""
     max_pools: int = Field(default=64, ge=1, le=10_000)
     """Most pools."""
     max_voters: int = Field(default=64, ge=1, le=256)
-    """Most voters of one pool."""
+    """Most voters of one pool, and most models with outcomes."""
     queue: Count = 4096
-    """Most samples waiting to be written; beyond them, learning is refused and says so."""
+    """Most samples and outcomes waiting to be written; beyond them, learning and recording are
+    refused and say so."""
 
 
 class LimitSettings(Section):
@@ -131,11 +135,11 @@ class Settings(BaseSettings):
     listen: str | None = None
     """TCP address, `host:port`; port 0 takes a free one and logs it. If absent, 127.0.0.1:50051
     where no socket is set, and no TCP where one is."""
-    socket: Path | None = None
+    socket: HomePath | None = None
     """Path of a Unix socket; none if absent. At most 107 bytes."""
     socket_mode: str = Field(default="0660", pattern=r"^0?[0-7]{3}$")
     """Permissions of the Unix socket, in octal."""
-    state: Path = Path("~/.local/state/pointsman")
+    state: HomePath = Path("~/.local/state/pointsman")
     """Directory of the memory. One server at a time."""
     shutdown_grace: Seconds = 10.0
     """Seconds that requests in flight have to finish after SIGTERM."""
@@ -187,6 +191,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        if self.encoder.directory is None:
+            _require_expandable("encoder.cache", self.encoder.cache)
         most = self.limits.neighbours
         asked = {"estimator": self.estimator.neighbours}
         for name, router in self.routers.items():
@@ -221,6 +227,14 @@ class Settings(BaseSettings):
         if not (host and colon and port.isascii() and port.isdigit() and int(port) < 65_536):
             raise ValueError("is not host:port, as in 127.0.0.1:50051 or [::]:50051")
         return address
+
+
+def _require_expandable(name: str, path: Path) -> None:
+    # Defaults of a section are not validated with it.
+    try:
+        expandable(path)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 def load_settings(file: Path | None, flags: Mapping[str, Any]) -> Settings:

@@ -62,9 +62,17 @@ def require_pool(memory: Memory, pool: str, space: EmbeddingSpace, *, create: bo
         )
 
 
-def pool_revision(memory: Memory, pool: str) -> str:
-    """Returns how many samples a pool has ever taken, as text; "0" where it is not there."""
+def pool_revision(memory: Memory, pool: str, kind: str) -> str:
+    """Returns a text that changes with what a router over a pool learns; "0" without the pool.
+
+    Args:
+        memory: The pools.
+        pool: That the router rests on.
+        kind: Of the router. "knn" learns of outcomes, others of samples.
+    """
     try:
+        if kind == "knn":
+            return ".".join(map(str, memory.outcome_revision(pool)))
         return str(memory.revision(pool))
     except PoolNotFoundError:
         return "0"

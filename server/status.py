@@ -1,5 +1,8 @@
 """The one table from errors to gRPC statuses, and the form that they take on the wire."""
 
+from collections.abc import Callable
+from itertools import accumulate
+
 import grpc
 import structlog
 from google.protobuf import any_pb2, duration_pb2
@@ -64,18 +67,36 @@ _INTERNAL_MESSAGE = (
     "The server failed on this request; its log has the cause under the same request id."
 )
 _BUSY_RETRY_SECONDS = 0.1
-# gRPC refuses a status of more than 16 kB, and the caller would see that instead.
+# Beyond 8 kB of metadata gRPC may refuse a status, and the caller would see that instead. The
+# message travels twice: percent-encoded, and with the violations in base64.
 _MOST_VIOLATIONS = 16
-_MOST_CHARACTERS = 1024
+_MESSAGE_BYTES = 1200
+_VIOLATION_BYTES = 300
+_VIOLATIONS_BYTES = 2400
+
+
+_WITH_FIELD = (scoring.InvalidArrayError, scoring.UnknownModelError, scoring.NoCandidateError)
 
 
 def violations_of(error: Exception) -> tuple[server.Violation, ...]:
-    """Returns the invalid fields that an error names, the first 16; empty where it names none."""
+    """Returns the fields at fault that an error names, as many as a status has room for."""
+    found: tuple[server.Violation, ...] = ()
     if isinstance(error, server.InvalidRequestError):
-        return error.violations[:_MOST_VIOLATIONS]
-    if isinstance(error, scoring.InvalidArrayError | scoring.UnknownModelError) and error.field:
-        return (server.Violation(error.field, str(error)),)
-    return ()
+        found = error.violations[:_MOST_VIOLATIONS]
+    elif isinstance(error, _WITH_FIELD) and error.field:
+        found = (server.Violation(error.field, str(error)),)
+    room = _VIOLATIONS_BYTES
+    shown = []
+    for each in found:
+        cut = server.Violation(
+            _cut(each.field, _VIOLATION_BYTES, _as_utf8),
+            _cut(each.description, _VIOLATION_BYTES, _as_utf8),
+        )
+        room -= _as_utf8(cut.field) + _as_utf8(cut.description)
+        if room < 0:
+            break
+        shown.append(cut)
+    return tuple(shown)
 
 
 def code_of(error: Exception) -> grpc.StatusCode:
@@ -95,7 +116,7 @@ def reason_of(error: Exception) -> str:
 def message_of(error: Exception) -> str:
     """Returns the sentence that the caller sees. An unexpected error's own text stays inside."""
     text = str(error) if type(error) in STATUS else _INTERNAL_MESSAGE
-    return text if len(text) <= _MOST_CHARACTERS else text[:_MOST_CHARACTERS] + " ..."
+    return _cut(text, _MESSAGE_BYTES, _percent_encoded)
 
 
 def rich_status(error: Exception, request_id: str) -> status_pb2.Status:
@@ -133,6 +154,22 @@ def item_error(error: Exception) -> types_pb2.ItemError:
         ],
         retry_delay=_retry_delay(error),
     )
+
+
+def _cut(text: str, most: int, size: Callable[[str], int]) -> str:
+    """Returns a text, or its beginning and dots where it is larger than `most`."""
+    for place, taken in enumerate(accumulate(map(size, text))):
+        if taken > most:
+            return text[:place] + " ..."
+    return text
+
+
+def _as_utf8(text: str) -> int:
+    return len(text.encode())
+
+
+def _percent_encoded(character: str) -> int:
+    return 1 if " " <= character <= "~" and character != "%" else 3 * _as_utf8(character)
 
 
 def _bad_request(violations: tuple[server.Violation, ...]) -> error_details_pb2.BadRequest:

@@ -35,7 +35,8 @@ class Columns:
         if strangers and known + len(strangers) > self._limit:
             raise TooManyVotersError(
                 f"Pool {self._pool} knows {known} {self._kind} and may know {self._limit}, so "
-                f"{', '.join(strangers)} can't join: raise max_voters, or use another pool.",
+                f"{', '.join(strangers)} can't join: raise max_voters, the most {self._kind} of a "
+                "pool, or use another pool.",
                 field=self._field,
             )
         columns = self._known | {name: known + place for place, name in enumerate(strangers)}

@@ -74,7 +74,7 @@ class Inbox:
                 raise MemoryStorageError(self._refusal)
             if len(self._requests) >= self._limit:
                 raise MemoryBusyError(
-                    f"{self._limit} samples already wait to be written; try again later."
+                    f"{self._limit} samples and outcomes wait to be written already; try later."
                 )
             self._requests.append(request)
             self._arrived.notify()

@@ -1,6 +1,7 @@
 """Routing by how good answers to near prompts turned out to be."""
 
 import math
+import time
 from collections.abc import Mapping
 
 import numpy as np
@@ -61,18 +62,23 @@ class OutcomeRouter:
         except PoolNotFoundError:
             return ()
 
-    def score(self, prompts: NDArray[np.float32]) -> RouterScores:
+    def score(
+        self, prompts: NDArray[np.float32], space: EmbeddingSpace | None = None
+    ) -> RouterScores:
         """Scores every model that the pool has outcomes of.
 
         Args:
             prompts: (n, d) float32 in the pool's space.
+            space: Where they live, for a caller who knows; taken to be the pool's
+                if absent.
 
         Raises:
             InvalidArrayError: The prompts have another shape, or aren't finite.
+            SpaceMismatchError: The pool has another space.
             RouterUnreadyError: The pool has no outcome.
         """
         try:
-            space = self._memory.space(self._pool)
+            space = space or self._memory.space(self._pool)
             vectors = as_vectors(prompts, field="prompts", each="prompt", dimension=space.dimension)
             means = self._means()
             return together([self._score(space, vector, means) for vector in vectors])
@@ -82,12 +88,14 @@ class OutcomeRouter:
     def _score(
         self, space: EmbeddingSpace, prompt: NDArray[np.float32], means: Mapping[str, float]
     ) -> PromptScores:
+        began = time.perf_counter()
         nearby = self._memory.recall_outcomes(self._pool, space, prompt, self._neighbours)
+        recall = time.perf_counter() - began
         mean = np.array([means.get(model, np.nan) for model in nearby.models], np.float64)
         sums = nearby.quality_sums.sum(axis=0) + self._pseudo * mean
         counts = nearby.counts.sum(axis=0) + self._pseudo
         scores = np.divide(sums, counts, out=np.full(mean.shape, np.nan), where=counts > 0)
-        return PromptScores(nearby.models, scores, len(nearby.counts))
+        return PromptScores(nearby.models, scores, len(nearby.counts), recall)
 
     def _means(self) -> dict[str, float]:
         """The mean quality of every model that has outcomes."""

@@ -17,12 +17,14 @@ class PromptScores:
         models: Names of the K models.
         scores: (K,) float64, NaN where nothing is known.
         neighbours: Samples that they rest on.
+        recall_seconds: That finding them took.
         fallback: Why the router did otherwise, absent where it didn't.
     """
 
     models: tuple[str, ...]
     scores: NDArray[np.float64]
     neighbours: int
+    recall_seconds: float
     fallback: RouterFallback | None = None
 
 
@@ -42,4 +44,5 @@ def together(prompts: Sequence[PromptScores]) -> RouterScores:
         neighbours_used=np.array([prompt.neighbours for prompt in prompts], np.int64),
         voters_used=np.count_nonzero(~np.isnan(scores), axis=1).astype(np.int64),
         fallback=tuple(prompt.fallback for prompt in prompts),
+        recall_seconds=sum(prompt.recall_seconds for prompt in prompts),
     )

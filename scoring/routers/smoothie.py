@@ -1,5 +1,7 @@
 """Label-free routing from scored traffic: which model was least noisy nearby?"""
 
+import time
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -55,38 +57,48 @@ class SmoothieRouter:
         except PoolNotFoundError:
             return ()
 
-    def score(self, prompts: NDArray[np.float32]) -> RouterScores:
+    def score(
+        self, prompts: NDArray[np.float32], space: EmbeddingSpace | None = None
+    ) -> RouterScores:
         """Scores every voter of the pool.
 
         Args:
             prompts: (n, d) float32 in the pool's space.
+            space: Where they live, for a caller who knows; taken to be the pool's
+                if absent.
 
         Raises:
             InvalidArrayError: The prompts have another shape, or aren't finite.
+            SpaceMismatchError: The pool has another space.
             RouterUnreadyError: The pool identifies the noise of no voter.
         """
         try:
-            space = self._memory.space(self._pool)
+            space = space or self._memory.space(self._pool)
             vectors = as_vectors(prompts, field="prompts", each="prompt", dimension=space.dimension)
             return together([self._score(space, vector) for vector in vectors])
         except PoolNotFoundError:
             raise self._unready() from None
 
     def _score(self, space: EmbeddingSpace, prompt: NDArray[np.float32]) -> PromptScores:
+        began = time.perf_counter()
         nearby = self._memory.recall(self._pool, space, prompt, self._neighbours)
+        recall = time.perf_counter() - began
         usable = int(np.count_nonzero((~np.isnan(nearby.rows)).any(axis=1)))
         noise = noise_of_neighbourhood(nearby)
         if usable >= self._least and not np.isnan(noise).all():
-            return PromptScores(nearby.voters, -noise, usable)
-        return self._score_globally(space, self._why(usable))
+            return PromptScores(nearby.voters, -noise, usable, recall)
+        return self._score_globally(space, recall, self._why(usable))
 
-    def _score_globally(self, space: EmbeddingSpace, why: RouterFallback) -> PromptScores:
+    def _score_globally(
+        self, space: EmbeddingSpace, recall: float, why: RouterFallback
+    ) -> PromptScores:
         totals = self._totals(space)
         noise = noise_of_totals(totals)
         known = ~np.isnan(noise)
         if not known.any():
             raise self._unready()
-        return PromptScores(totals.voters, -noise, int(totals.voter_samples[known].max()), why)
+        samples = int(totals.voter_samples[known].max())
+        return PromptScores(totals.voters, -noise, samples, recall, why)
 
     def _totals(self, space: EmbeddingSpace) -> Totals:
         return self._memory.totals(self._pool, space)

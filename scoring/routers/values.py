@@ -29,6 +29,8 @@ class RouterScores:
         voters_used: (n,) int64, models that have a score because of them; 0 for
             routers that recall none.
         fallback: n reasons why the router did otherwise, absent where it didn't.
+        recall_seconds: Of the call, spent on finding neighbours; 0 for routers that
+            recall none.
     """
 
     models: tuple[str, ...]
@@ -36,3 +38,4 @@ class RouterScores:
     neighbours_used: NDArray[np.int64]
     voters_used: NDArray[np.int64]
     fallback: tuple[RouterFallback | None, ...]
+    recall_seconds: float = 0.0

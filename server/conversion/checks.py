@@ -1,7 +1,7 @@
 """Checks of single fields, which gather what is wrong instead of stopping at the first."""
 
 import math
-import unicodedata
+import re
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ from server.settings import LimitSettings
 NAME_BYTES = 256
 # A pool's space bears a prefix before the name, and is a name too when it is imported.
 _SPACE_BYTES = NAME_BYTES - len("vectors/")
+# Control characters, the separators of lines and paragraphs, and what turns the order of letters.
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _FLOAT32 = np.dtype("<f4")
 
 
@@ -56,13 +58,15 @@ class Checks:
             self.refuse(field, NAME_RULE)
 
     def name(self, name: str, field: str, *, required: bool = True, most: int = NAME_BYTES) -> None:
-        """A free name, such as a voter's: up to `most` bytes, without control characters."""
+        """A free name, such as a voter's: up to `most` bytes, all of them to be seen."""
         if not name and required:
             self.refuse(field, "is empty; name it")
         elif len(name.encode()) > most:
             self.refuse(field, f"is longer than {most} bytes; shorten it")
-        elif any(unicodedata.category(each) == "Cc" for each in name):
+        elif _UNSEEN.search(name):
             self.refuse(field, "has control characters; leave them out")
+        elif name != name.strip():
+            self.refuse(field, "begins or ends with a blank; leave it out")
 
     def space(self, name: str) -> None:
         """The caller's name for its embedding space."""
@@ -98,7 +102,7 @@ class Checks:
             return math.nan
         if not math.isfinite(value) or value < least or (above and value == least):
             bound = f" {'above' if above else 'not below'} {least:g}" if least > -math.inf else ""
-            self.refuse(field, f"is {value:g}; must be a finite number{bound}")
+            self.refuse(field, f"is {value!r}; must be a finite number{bound}")
         return value
 
     def quality(self, message: RecordOutcomeRequest | Outcome, field: str) -> None:
@@ -106,7 +110,7 @@ class Checks:
         if not message.HasField("quality"):
             self.refuse(field, "is absent; it has no default")
         elif not 0 <= message.quality <= 1:
-            self.refuse(field, f"is {message.quality:g}; must be from 0 to 1")
+            self.refuse(field, f"is {message.quality!r}; must be from 0 to 1")
 
     def text(self, text: str, field: str) -> None:
         """A text within its limit of bytes."""

@@ -32,7 +32,7 @@ def router_name(name: str, settings: Settings) -> str:
         InvalidRequestError: It is empty, or no name.
     """
     checks = Checks(settings.limits)
-    checks.pool(name, "router")
+    _check_name(name, checks)
     checks.raise_if_any()
     return name
 
@@ -44,9 +44,16 @@ def reload_request(message: pb.ReloadRouterRequest, settings: Settings) -> tuple
         InvalidRequestError: Names every invalid field.
     """
     checks = Checks(settings.limits)
-    checks.pool(message.router, "router")
+    _check_name(message.router, checks)
     checks.name(message.directory, "directory", required=False, most=_PATH_BYTES)
     if message.directory and not message.directory.startswith("/"):
         checks.refuse("directory", "is relative; give the whole path, as the server sees it")
     checks.raise_if_any()
     return message.router, Path(message.directory) if message.directory else None
+
+
+def _check_name(name: str, checks: Checks) -> None:
+    if name:
+        checks.pool(name, "router")
+    else:
+        checks.refuse("router", "is empty; name a router")

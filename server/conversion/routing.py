@@ -22,6 +22,8 @@ def route_request(message: pb.RoutePromptRequest, settings: Settings) -> RouteRe
     checks.space(message.embedding_space)
     _check_models(message.candidates, "candidates", checks)
     _check_models(message.denied, "denied", checks)
+    if message.candidates and set(message.candidates) <= set(message.denied):
+        checks.refuse("denied", "has every candidate, which leaves none; deny fewer")
     policy = policy_of(message.policy, checks)
     prompt = checks.prompt(message.prompt, message.embedding_space)
     checks.raise_if_any()

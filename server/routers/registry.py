@@ -4,25 +4,33 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import structlog
 
 from encoders import EncodersError
 from scoring.memory import EmbeddingSpace, Memory
-from server.errors import InvalidRequestError, RouterNotFoundError, StartError, Violation
+from server.errors import (
+    InvalidRequestError,
+    OverloadedError,
+    RouterNotFoundError,
+    StartError,
+    Violation,
+)
 from server.logs import place_of
+from server.names import some_of
 from server.parts import Parts
 from server.routers.loading import RouterLoader, as_artefact_errors
 from server.routers.settings import ArtefactRouterSettings, RouterSettings
 from server.routers.values import RouterReport, ServedRouter
-from server.routers.watching import Watch, fingerprint
+from server.routers.watching import Fingerprint, Watch, fingerprint
 from server.settings import Settings
 from server.spaces import pool_revision
 
 _log = structlog.get_logger(__name__)
 
+_MOST_WAITING = 8
+_RETRY_SECONDS = 1.0
 _FAULT = "The artefact could not be loaded; the server's log says where it failed."
 
 
@@ -37,7 +45,12 @@ class _Held:
 
 @dataclass(slots=True, eq=False)
 class _Slot:
-    """One name: the router in service, and what is known of the newest artefact."""
+    """One name: the router in service, and what is known of the newest artefact.
+
+    Attributes:
+        waiting: Reloads that wait for their turn, by directory; None for the slot's own.
+        blind: The last look at the directory failed.
+    """
 
     held: _Held
     section: RouterSettings
@@ -45,6 +58,8 @@ class _Slot:
     watch: Watch = field(default_factory=lambda: Watch(()))
     last_error: str = ""
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    waiting: dict[Path | None, asyncio.Task[Exception | None]] = field(default_factory=dict)
+    blind: bool = False
 
 
 class RouterRegistry:
@@ -98,9 +113,9 @@ class RouterRegistry:
         while watched:
             await asyncio.sleep(self._settings.watch_interval)
             for slot, section in watched:
-                seen = await asyncio.to_thread(fingerprint, slot.directory)
-                if slot.watch.has_settled(seen):
-                    await self._reload(slot, section, None)
+                seen = await _look(slot)
+                if seen is not None and slot.watch.has_settled(seen):
+                    await self._reload_in_turn(slot, section, None)
 
     @contextmanager
     def use(self, name: str) -> Iterator[ServedRouter]:
@@ -132,7 +147,8 @@ class RouterRegistry:
         return RouterReport(
             name=router.name,
             kind=router.router.kind,
-            revision=router.revision or pool_revision(self._memory, router.pool),
+            revision=router.revision
+            or pool_revision(self._memory, router.pool, router.router.kind),
             models=router.router.models() if router.models is None else router.models,
             space=router.space or self._pool_space(router.pool),
             loaded_at=router.loaded_at,
@@ -142,7 +158,8 @@ class RouterRegistry:
     async def reload(self, name: str, directory: Path | None) -> RouterReport:
         """Loads an artefact beside the one in service, warms it and swaps it in.
 
-        Reloads of one router take turns. A caller who gives up does not stop its reload.
+        Reloads of one router take turns, and a caller joins one that already waits for its turn
+        with the same directory. A caller who gives up does not stop its reload.
 
         Args:
             name: Of the router.
@@ -151,6 +168,7 @@ class RouterRegistry:
         Raises:
             RouterNotFoundError: There is none of this name.
             InvalidRequestError: The router is not of an artefact.
+            OverloadedError: Reloads from too many directories wait already.
             ArtefactNotFoundError: The directory holds no artefact; the old one stays.
             ArtefactInvalidError: The artefact is broken; the old one stays.
         """
@@ -158,11 +176,28 @@ class RouterRegistry:
         if not isinstance(slot.section, ArtefactRouterSettings):
             description = f"is of the kind {slot.section.kind}, which has no artefact to load"
             raise InvalidRequestError([Violation("router", description)])
-        reload = partial(self._reload, slot, slot.section, directory)
-        refusal = await asyncio.shield(self._parts.start("reload", reload))
+        refusal = await asyncio.shield(self._waiting(slot, slot.section, directory))
         if refusal is not None:
             raise refusal
         return self.report(name)
+
+    def _waiting(
+        self, slot: _Slot, section: ArtefactRouterSettings, directory: Path | None
+    ) -> asyncio.Task[Exception | None]:
+        """Returns the reload from a directory that waits for its turn, or a new one."""
+
+        async def reload() -> Exception | None:
+            return await self._reload_in_turn(slot, section, directory, waiting=True)
+
+        if directory not in slot.waiting:
+            if len(slot.waiting) >= _MOST_WAITING:
+                raise OverloadedError(
+                    f"Reloads of this router from {_MOST_WAITING} directories wait already; call "
+                    "again after the delay.",
+                    retry_after=_RETRY_SECONDS,
+                )
+            slot.waiting[directory] = self._parts.start("reload", reload)
+        return slot.waiting[directory]
 
     async def _first(self, name: str, section: ArtefactRouterSettings) -> _Slot:
         directory = section.directory.expanduser().absolute()
@@ -174,26 +209,38 @@ class RouterRegistry:
         assert router is not None  # noqa: S101  no artefact has no revision
         return _Slot(_Held(router), section, directory, watch)
 
-    async def _reload(
-        self, slot: _Slot, section: ArtefactRouterSettings, directory: Path | None
+    async def _reload_in_turn(
+        self,
+        slot: _Slot,
+        section: ArtefactRouterSettings,
+        directory: Path | None,
+        *,
+        waiting: bool = False,
     ) -> Exception | None:
-        """Reloads in turn, and returns why it could not."""
         async with slot.turn:
-            wanted = directory or slot.directory
+            if waiting:
+                del slot.waiting[directory]
+            return await self._reload(slot, section, directory or slot.directory)
+
+    async def _reload(
+        self, slot: _Slot, section: ArtefactRouterSettings, wanted: Path
+    ) -> Exception | None:
+        """Reloads, and returns why it could not."""
+        old, own = slot.held.router, wanted == slot.directory
+        try:
             seen = await asyncio.to_thread(fingerprint, wanted)
-            if wanted == slot.directory:
+            if own:
                 slot.watch.tried = seen
-            old = slot.held.router
-            try:
-                fresh = await self._load(old.name, section, wanted, old.revision)
-            except Exception as error:  # noqa: BLE001  whatever it is, the old one stays
+            fresh = await self._load(old.name, section, wanted, old.revision)
+        except Exception as error:  # noqa: BLE001  whatever it is, the old one stays
+            if own:
                 slot.last_error = str(error) if isinstance(error, EncodersError) else _FAULT
-                _log_refused(old.name, error)
-                return error
-            slot.directory, slot.watch.tried, slot.last_error = wanted, seen, ""
-            if fresh is not None:
-                self._swap(slot, fresh)
-            return None
+            _log_refused(old.name, error)
+            return error
+        slot.directory, slot.watch.tried, slot.last_error = wanted, seen, ""
+        if fresh is not None:
+            self._swap(slot, fresh)
+        return None
 
     async def _load(
         self, name: str, section: ArtefactRouterSettings, directory: Path, revision: str
@@ -224,12 +271,26 @@ class RouterRegistry:
     def _slot(self, name: str) -> _Slot:
         slot = self._slots.get(name or self._settings.router_of_requests_without())
         if slot is None:
-            known = ", ".join(sorted(self._slots))
+            known = some_of(sorted(self._slots))
             raise RouterNotFoundError(f"No router is named {name!r}; this server has {known}.")
         return slot
 
     def _pool_space(self, pool: str) -> EmbeddingSpace | None:
         return self._memory.space(pool) if self._memory.has(pool) else None
+
+
+async def _look(slot: _Slot) -> Fingerprint | None:
+    """Looks at a directory; None where the look fails, which is logged once."""
+    try:
+        seen = await asyncio.to_thread(fingerprint, slot.directory)
+    except Exception as error:  # noqa: BLE001  the watch goes on, whatever a file system says
+        if not slot.blind:
+            router = slot.held.router.name
+            _log.error("watch", router=router, directory=str(slot.directory), error=place_of(error))
+        slot.blind = True
+        return None
+    slot.blind = False
+    return seen
 
 
 def _log_served(router: ServedRouter) -> None:

@@ -1,12 +1,11 @@
 """The settings of named routers, a section for each, told apart by its kind."""
 
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from server.names import NAME_RULE, is_name
-from server.sections import NotNegative, Section
+from server.sections import HomePath, NotNegative, Section
 
 _Neighbours = Annotated[int, Field(ge=1, le=100_000)]
 
@@ -33,7 +32,7 @@ class ArtefactRouterSettings(AbstainingSettings):
 
     kind: Literal["artefact"] = "artefact"
     """Kind of the router; may be left out where there is a directory."""
-    directory: Path
+    directory: HomePath
     """Directory of the artefact. Required."""
     watch: bool = True
     """Loads a new artefact by itself when the directory, or where its symbolic link leads,

@@ -1,12 +1,13 @@
 """Telling when a directory has changed, and that the change is over."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
-_MOST_FILES = 1000
+_MOST_ENTRIES = 1000
 
 Fingerprint: TypeAlias = tuple[tuple[str, int, int, int], ...]
 """Path, inode, bytes and nanoseconds of change of each file; empty where nothing is there."""
@@ -20,16 +21,27 @@ def fingerprint(directory: Path) -> Fingerprint:
     """
     try:
         # Path.resolve raises RuntimeError for a loop of links, until Python 3.13.
-        root = Path(os.path.realpath(directory, strict=True))
-        files = [path for path in islice(root.rglob("*"), _MOST_FILES) if path.is_file()]
-        return tuple(sorted(_entry(path) for path in files))
+        root = os.path.realpath(directory, strict=True)
+        entries = islice(_entries(root), _MOST_ENTRIES)
+        return tuple(sorted(_identity(entry) for entry in entries if entry.is_file()))
     except OSError:
         return ()
 
 
-def _entry(path: Path) -> tuple[str, int, int, int]:
-    status = path.stat()
-    return str(path), status.st_ino, status.st_size, status.st_mtime_ns
+def _entries(root: str) -> Iterator[os.DirEntry[str]]:
+    # Path.rglob, and os.walk until Python 3.12, run out of stack in folders that lie deep.
+    folders = [root]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                yield entry
+
+
+def _identity(entry: os.DirEntry[str]) -> tuple[str, int, int, int]:
+    status = entry.stat()
+    return entry.path, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 @dataclass(slots=True)

@@ -55,7 +55,8 @@ class AdminServicer(rpc.AdminServiceServicer):
         self, request: pb.DeletePoolRequest, context: Context
     ) -> pb.DeletePoolResponse:
         """Removes a pool."""
-        return pb.DeletePoolResponse(samples=await self._pools.delete(_named(request.pool)))
+        samples, outcomes = await self._pools.delete(_named(request.pool))
+        return pb.DeletePoolResponse(samples=samples, outcomes=outcomes)
 
     async def ExportSamples(
         self, request: pb.ExportSamplesRequest, context: Context

@@ -44,6 +44,7 @@ def routing_server(tmp_path_factory, routers_folder):
             "voted": {"kind": "smoothie", "pool": "voted", **pooled},
             "hoping": {"kind": "smoothie", "pool": "nothing", "fallback": "person"},
             "waiting": {"kind": "smoothie", "pool": "nothing"},
+            "wide": {"kind": "smoothie", "pool": "wide", **pooled},
             "judged": {"kind": "knn", "pool": "judged", "neighbours": 2},
         },
     }  # fmt: skip

@@ -113,6 +113,19 @@ def test_a_pool_keeps_to_its_space(stub, scoring):
         )  # fmt: skip
 
 
+def test_a_quality_just_beyond_is_shown_as_it_is(stub):
+    with pytest.raises(grpc.RpcError, match=r"is 1\.0000001;"):
+        stub.RecordOutcome(outcome("p", quality=1.0000001))
+
+
+def test_a_pool_that_is_deleted_tells_what_went_with_it(stub, scoring, admin):
+    scoring.ScoreGenerations(text_request("passing", learn=True))
+    for number in range(3):
+        stub.RecordOutcome(outcome("passing", outcome_id=str(number)))
+    gone = admin.DeletePool(admin_pb.DeletePoolRequest(pool="passing"))
+    assert (gone.samples, gone.outcomes) == (1, 3)
+
+
 def test_an_outcome_makes_a_pool_that_answers_may_join(stub, scoring, admin):
     stub.RecordOutcome(outcome("begun"))
     space = admin.GetPool(admin_pb.GetPoolRequest(pool="begun")).pool.space

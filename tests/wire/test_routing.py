@@ -164,13 +164,13 @@ def test_a_seeded_draw_is_repeatable_and_draws_differ(stub):
 
 def test_what_no_policy_can_choose_is_refused(stub):
     budget = policy(budget=pb.Policy.Budget(max_cost=0.1))
-    for request, reason in (
-        (text(policy=budget), "NO_CANDIDATE"),
-        (text(denied=list(HOMES)), "NO_CANDIDATE"),
-        (text(router="plain", policy=budget), "COSTS_UNKNOWN"),
+    for request, reason, fields in (
+        (text(policy=budget), "NO_CANDIDATE", ["policy.budget.max_cost"]),
+        (text(denied=list(HOMES)), "NO_CANDIDATE", ["denied"]),
+        (text(router="plain", policy=budget), "COSTS_UNKNOWN", []),
     ):
-        code, found, _ = error_of(lambda request=request: stub.RoutePrompt(request))
-        assert (code, found) == (UNMET, reason)
+        code, found, named = error_of(lambda request=request: stub.RoutePrompt(request))
+        assert (code, found, named) == (UNMET, reason, fields)
 
 
 def test_a_router_that_is_not_sure_abstains_and_says_why(stub):
@@ -228,12 +228,30 @@ def test_a_pool_of_vectors_is_routed_by_vectors_of_its_space(stub, scoring):
         assert (code, reason) == (UNMET, "EMBEDDING_SPACE_MISMATCH")
 
 
-def test_a_model_that_only_the_pool_does_not_know_is_refused(stub, scoring):
+def test_a_candidate_that_a_pool_does_not_know_yet_is_left_out(stub, scoring):
     scoring.ScoreGenerations(vector_request("voted", learn=True))
-    code, reason, fields = error_of(
-        lambda: stub.RoutePrompt(at((1, 0), router="voted", candidates=["v0", "v9"]))
+    reply = stub.RoutePrompt(at((1, 0), router="voted", candidates=["v0", "v9"]))
+    assert (reply.model, names(reply)) == ("v0", ["v0"])
+    code, reason, _ = error_of(
+        lambda: stub.RoutePrompt(at((1, 0), router="voted", candidates=["v8", "v9"]))
     )
-    assert (code, reason, fields) == (INVALID, "UNKNOWN_MODEL", ["candidates[1]"])
+    assert (code, reason) == (UNMET, "ROUTER_UNREADY")
+
+
+def test_an_error_that_names_many_long_models_arrives_whole(stub, scoring):
+    voters = [f"{number:02}{'模' * 84}" for number in range(20)]
+    request = vector_request("wide", [(index, 1) for index in range(20)], learn=True)
+    for voter, generation in zip(voters, request.generations, strict=True):
+        generation.voter = voter
+    scoring.ScoreGenerations(request)
+    for strong in ("模" * 85, "unknown"):
+        chosen_by = threshold(strong, voters[0])
+        code, reason, fields = error_of(
+            lambda chosen_by=chosen_by: stub.RoutePrompt(
+                at((1, 0), router="wide", policy=chosen_by)
+            )
+        )
+        assert (code, reason, fields) == (INVALID, "UNKNOWN_MODEL", ["policy.threshold.strong"])
 
 
 def test_a_router_with_nothing_to_go_by_abstains_or_says_so(stub):
@@ -279,6 +297,10 @@ BAD = {
     "an empty candidate": (text(candidates=["feline", ""]), ["candidates[1]"]),
     "an unknown candidate": (text(candidates=["feline", "x"]), ["candidates[1]"]),
     "too many candidates": (text(candidates=["feline"] * 17), ["candidates"]),
+    "every candidate denied": (text(candidates=["feline"], denied=["feline", "x"]), ["denied"]),
+    "a line separator": (text(candidates=["feline", "a\u2028b"]), ["candidates[1]"]),
+    "letters turned round": (text(candidates=["feline", "a\u202eb"]), ["candidates[1]"]),
+    "a blank at the end": (text(candidates=["feline", "feline "]), ["candidates[1]"]),
     "a long denied name": (text(denied=["x" * 300]), ["denied[0]"]),
     "too many denied": (text(denied=["x"] * 17), ["denied"]),
     "no temperature": (

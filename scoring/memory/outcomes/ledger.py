@@ -21,10 +21,14 @@ class Ledger:
 
     Subjects are numbered in order of their first outcome. Any thread may read;
     one thread changes it, and both take the lock of the pool.
+
+    Attributes:
+        taken: Outcomes that were live when the log was read, and all since.
     """
 
     def __init__(self, record: PoolRecord, settings: MemorySettings, lock: SharedLock) -> None:
         self.next_seq = record.next_subject
+        self.taken = 0
         self.models: tuple[str, ...] = ()
         vectors = Collection(record.id, "subjects", record.space.dimension)
         self.neighbours = NeighbourIndex(vectors, settings, lock)
@@ -78,6 +82,7 @@ class Ledger:
             slots = self._slots.slots(np.array([outcome.subject]))
             self._slots.renew(int(slots[0]), outcome.recorded_at)
             self._table.add(slots, np.array([outcome.column]), np.array([outcome.quality]))
+            self.taken += 1
 
     def admit_stored(self, subjects: Sequence[tuple[int, str, float]]) -> None:
         """Adds subjects (seq, sample_id, recorded_at of the newest outcome) without outcomes."""
@@ -90,6 +95,7 @@ class Ledger:
     ) -> None:
         """Adds outcomes (n,) of live subjects: their numbers, models and qualities."""
         self._table.add(self._slots.slots(seqs), columns, qualities)
+        self.taken += len(seqs)
 
     def forget(self, seq: int) -> None:
         """Takes out a subject with its outcomes, if it is live."""

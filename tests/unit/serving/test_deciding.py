@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scoring.errors import NoCandidateError, RouterUnreadyError, UnknownModelError
-from scoring.policies import Policy, Threshold
+from scoring.policies import Budget, CostPenalty, Policy, Stickiness, Threshold
 from scoring.routers import CosineRouter, RouterFallback, RouterScores, TemperatureCalibration
 from server.deciding import decide
 from server.requests import RouteRequest
@@ -95,9 +95,59 @@ def test_a_margin_is_compared_as_it_is(least, abstained):
     assert decision.model == ("a" if abstained else "c")
 
 
+LIMITS = {
+    "affordable": (Policy(Budget(2.0)), "a", True),
+    "too dear": (Policy(Budget(1.0)), "a", False),
+    "of unknown cost": (Policy(Budget(9.0)), "x", False),
+    "the weak one": (Policy(Threshold("c", "a", 0.0)), "a", True),
+    "the strong one": (Policy(Threshold("a", "c", 0.0)), "a", True),
+    "neither": (Policy(Threshold("b", "c", 0.0)), "a", False),
+    "a penalty": (Policy(CostPenalty(0.1)), "x", True),
+    "sticking": (Policy(stickiness=Stickiness("c", 9.0)), "x", True),
+}
+
+
+@pytest.mark.parametrize(("policy", "fallback", "allowed"), LIMITS.values(), ids=LIMITS)
+def test_a_fallback_keeps_to_the_limits_of_the_policy(policy, fallback, allowed):
+    section = {"abstain_below_margin": 9.0, "fallback": fallback}
+    unsure = router(section, costs={"a": 2.0, "b": 0.5, "c": 0.5})
+    decision = decide(unsure, request(policy=policy), scores(0.1, 0.2, 0.3))
+    assert decision.abstained is allowed
+    if allowed:
+        assert (decision.model, decision.fallback.reason) == (fallback, "LOW_MARGIN")
+    else:
+        assert decision.model != fallback
+        assert decision.fallback.reason == "FALLBACK_NOT_ALLOWED"
+
+
+@pytest.mark.parametrize(
+    ("policy", "field"),
+    [(Budget(0.1), "policy.budget.max_cost"), (CostPenalty(1.0), "policy.cost_penalty.penalty")],
+)
+def test_what_a_policy_leaves_nobody_of_is_named(policy, field):
+    known = scores(NAN, 0.1, 0.2)
+    with pytest.raises(NoCandidateError) as caught:
+        decide(router(costs={"a": 1.0}), request(policy=Policy(policy)), known)
+    assert caught.value.field == field
+
+
+def test_where_models_grow_a_candidate_may_be_unknown_but_not_a_model_of_the_policy():
+    two = request(candidates=("a", "x"))
+    assert decide(router(), two, scores(0.1, 0.2, 0.3), growing=True).model == "a"
+    threshold = request(policy=Policy(Threshold("x", "a", 0.0)))
+    with pytest.raises(UnknownModelError):
+        decide(router(), threshold, scores(0.1, 0.2, 0.3), growing=True)
+
+
 def test_what_the_router_says_is_passed_on_unless_it_abstains():
     why = RouterFallback("FEW_NEIGHBOURS", "Few.")
     assert decide(router(), request(), scores(0.1, 0.2, 0.3, fallback=why)).fallback == why
     section = {"abstain_below_margin": 9.0, "fallback": "a"}
     unsure = decide(router(section), request(), scores(0.1, 0.2, 0.3, fallback=why))
     assert unsure.fallback.reason == "LOW_MARGIN"
+    assert unsure.fallback.message.endswith("less than 9. Few.")
+    not_allowed = decide(
+        router(section), request(denied=frozenset("a")), scores(0.1, 0.2, 0.3, fallback=why)
+    )
+    assert not_allowed.fallback.reason == "FALLBACK_NOT_ALLOWED"
+    assert "Few. Its fallback 'a'" in not_allowed.fallback.message

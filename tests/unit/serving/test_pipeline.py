@@ -85,7 +85,8 @@ def vectors(dimension=DIMENSION, space="mine") -> Vectors:
 
 async def test_timings_of_the_encoder_are_passed_on(pipeline):
     timings = (await pipeline.score(request())).timings
-    assert (timings.tokenise, timings.queue, timings.encode) == (0.1, 0.2, 0.3)
+    assert (timings.tokenise, timings.encode) == (0.1, 0.3)
+    assert timings.queue > 0.2  # and the wait for the thread that estimates
     assert timings.learn == 0
     assert timings.total > 0
 

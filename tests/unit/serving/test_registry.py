@@ -7,12 +7,13 @@ from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from encoders import Tokens
 from encoders.errors import ArtefactInvalidError
 from scoring.memory import EmbeddingSpace, Memory, MemorySettings
 from scoring.routers import CosineRouter, SmoothieRouter
-from server.errors import InvalidRequestError, RouterNotFoundError, StartError
+from server.errors import InvalidRequestError, OverloadedError, RouterNotFoundError, StartError
 from server.parts import Parts
 from server.routers.registry import RouterRegistry
 from server.routers.shelf import EncoderShelf
@@ -46,10 +47,11 @@ class Loader:
         self.there = Artefact("r1", "e1")
         self.reading = asyncio.Event()
         self.reading.set()
-        self.at_once = self.most_at_once = 0
+        self.at_once = self.most_at_once = self.reads = 0
 
     async def read(self, directory):
         self.at_once += 1
+        self.reads += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         await self.reading.wait()
         await asyncio.sleep(0)
@@ -196,9 +198,83 @@ async def test_a_caller_who_gives_up_does_not_stop_a_reload(opened):
         await settle(lambda: registry.report("main").revision == "r2")
 
 
-async def test_reloads_of_one_router_take_turns(opened):
+async def given_up(call):
+    await asyncio.sleep(0)
+    call.cancel()
+    await asyncio.gather(call, return_exceptions=True)
+
+
+async def test_reloads_of_callers_who_gave_up_do_not_pile_up(opened):
     async with opened() as (registry, loader, _):
-        await asyncio.gather(*(registry.reload("main", None) for _ in range(5)))
+        loader.there = Artefact("r2", "e2")
+        loader.reading.clear()
+        for _ in range(20):
+            await given_up(asyncio.create_task(registry.reload("main", None)))
+        await settle(lambda: loader.at_once == 1)
+        for _ in range(20):
+            await given_up(asyncio.create_task(registry.reload("main", None)))
+        last = asyncio.create_task(registry.reload("main", None))
+        await asyncio.sleep(0)
+        loader.reading.set()
+        assert (await last).revision == "r2"
+        assert loader.reads == 3  # at the start, the one that ran, the one that waited
+
+
+async def test_reloads_from_many_directories_are_refused(opened, tmp_path):
+    async with opened() as (registry, loader, _):
+        loader.reading.clear()
+        for number in range(9):  # one runs, and eight wait
+            await given_up(asyncio.create_task(registry.reload("main", tmp_path / str(number))))
+        with pytest.raises(OverloadedError):
+            await asyncio.wait_for(registry.reload("main", tmp_path / "more"), 5)
+        loader.reading.set()
+
+
+async def test_an_error_of_another_directory_is_its_callers_alone(opened, tmp_path):
+    async with opened() as (registry, loader, _):
+        loader.there = ArtefactInvalidError("It is bad")
+        with pytest.raises(ArtefactInvalidError):
+            await registry.reload("main", tmp_path / "another")
+        assert registry.report("main").last_error == ""
+        with pytest.raises(ArtefactInvalidError):
+            await registry.reload("main", tmp_path)
+        assert registry.report("main").last_error == "It is bad"
+        with pytest.raises(ArtefactInvalidError):
+            await registry.reload("main", tmp_path / "another")
+        assert registry.report("main").last_error == "It is bad"
+
+
+async def test_a_look_that_fails_ends_neither_the_watch_nor_the_process(
+    opened, tmp_path, monkeypatch
+):
+    looks = []
+
+    def fails(directory):
+        looks.append(directory)
+        raise RecursionError("a secret")
+
+    async with opened(watch_interval=0.01) as (registry, loader, _):
+        with monkeypatch.context() as patched, capture_logs() as logs:
+            patched.setattr("server.routers.registry.fingerprint", fails)
+            watching = asyncio.create_task(registry.watch())
+            await settle(lambda: len(looks) > 3)
+            with pytest.raises(RecursionError):
+                await registry.reload("main", None)
+            assert registry.report("main").last_error
+        assert [each["event"] for each in logs if each["event"] == "watch"] == ["watch"]
+        assert "secret" not in str(logs)
+        loader.there = Artefact("r2", "e2")
+        (tmp_path / "a").write_text("1")
+        await settle(lambda: registry.report("main").revision == "r2")
+        assert not watching.done()
+        watching.cancel()
+
+
+async def test_reloads_of_one_router_take_turns(opened, tmp_path):
+    async with opened() as (registry, loader, _):
+        directories = [None, tmp_path, tmp_path / "a", tmp_path / "b"]
+        await asyncio.gather(*(registry.reload("main", each) for each in directories))
+        assert loader.reads == 5
         assert loader.most_at_once == 1
 
 

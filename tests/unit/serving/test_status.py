@@ -1,6 +1,8 @@
 """Every error has one place in the table, and one form on the wire."""
 
+from base64 import b64encode
 from pathlib import Path
+from urllib.parse import quote
 
 import grpc
 import pytest
@@ -8,11 +10,18 @@ from google.rpc import error_details_pb2
 
 from encoders.errors import EncodersError
 from pointsman.v1 import types_pb2
-from scoring.errors import InvalidArrayError, MemoryBusyError, ScoringError
+from scoring.errors import (
+    InvalidArrayError,
+    MemoryBusyError,
+    NoCandidateError,
+    ScoringError,
+    UnknownModelError,
+)
 from server.errors import InvalidRequestError, OverloadedError, ServerError, Violation
 from server.status import STATUS, code_of, item_error, message_of, rich_status
 
 ROOT = Path(__file__).parents[3]
+SAFE = "".join(chr(code) for code in range(32, 127) if chr(code) != "%")
 
 
 def leaves(kind: type[Exception]) -> set[type[Exception]]:
@@ -79,6 +88,34 @@ def test_an_unexpected_error_keeps_its_text_to_itself():
     assert "secret" not in message_of(error)
     assert "secret" not in str(rich_status(error, "x"))
     assert "secret" not in str(item_error(error))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnknownModelError("模" * 9000, field="policy.threshold.strong"),
+        InvalidRequestError([Violation(f"candidates[{place}]", "模" * 900) for place in range(99)]),
+        InvalidRequestError([Violation(f"candidates[{place}]", "a%" * 900) for place in range(99)]),
+        NoCandidateError("x" * 9000, field="denied"),
+    ],
+)
+def test_a_status_stays_well_below_what_metadata_may_have(error):
+    status = rich_status(error, "x" * 36)
+    message = quote(status.message, safe=SAFE)
+    assert len(message) + len(b64encode(status.SerializeToString())) < 7000
+    assert status.message.endswith(" ...")
+    assert details_of(error)[1].field_violations[0].field == error_field(error)
+
+
+def error_field(error: Exception) -> str:
+    return getattr(error, "field", "candidates[0]")
+
+
+def test_what_a_status_has_room_for_is_told_whole():
+    bad = InvalidRequestError([Violation(f"candidates[{place}]", "x" * 100) for place in range(16)])
+    assert details_of(bad)[1].field_violations[-1].description == "x" * 100
+    assert len(details_of(bad)[1].field_violations) == 16
+    assert message_of(UnknownModelError("模" * 100)) == "模" * 100
 
 
 def test_an_item_error_says_what_the_status_says():

@@ -1,6 +1,7 @@
 """When a directory has changed, and when the change is over."""
 
 import os
+from pathlib import Path
 
 from server.routers.watching import Watch, fingerprint
 from tests.homed_router import swap_link
@@ -33,6 +34,21 @@ def test_what_is_not_there_has_no_fingerprint(tmp_path):
     loop = tmp_path / "loop"
     loop.symlink_to(loop)
     assert fingerprint(loop) == ()
+
+
+def test_folders_that_lie_deep_are_looked_through(tmp_path):
+    folders = [tmp_path]
+    while len(folders) < 1200:
+        folders.append(folders[-1] / "d")
+        folders[-1].mkdir()
+    try:
+        (folders[-1] / "file").write_text("beyond the most entries")
+        (folders[900] / "file").write_text("")
+        assert [Path(path).name for path, *_ in fingerprint(tmp_path)] == ["file"]
+    finally:  # shutil.rmtree can't
+        for folder in reversed(folders):
+            (folder / "file").unlink(missing_ok=True)
+            folder.rmdir()
 
 
 def test_a_change_counts_once_it_has_lasted_and_once_only():

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from pointsman.v1 import types_pb2 as pointsman_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n pointsman/v1/admin_service.proto\x12\x0cpointsman.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18pointsman/v1/types.proto\"/\n\x0e\x45mbeddingSpace\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tdimension\x18\x02 \x01(\r\"[\n\tPoolVoter\x12\r\n\x05voter\x18\x01 \x01(\t\x12\x0f\n\x07samples\x18\x02 \x01(\x04\x12\x1b\n\x0enoise_variance\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x11\n\x0f_noise_variance\"\xd2\x02\n\x04Pool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x05space\x18\x02 \x01(\x0b\x32\x1c.pointsman.v1.EmbeddingSpace\x12\x0f\n\x07samples\x18\x03 \x01(\x04\x12\x10\n\x08\x63\x61pacity\x18\x04 \x01(\x04\x12\x10\n\x08revision\x18\x05 \x01(\x04\x12\'\n\x06voters\x18\x06 \x03(\x0b\x32\x17.pointsman.v1.PoolVoter\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x12oldest_sample_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x12newest_sample_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08outcomes\x18\n \x01(\x04\"\x12\n\x10ListPoolsRequest\"6\n\x11ListPoolsResponse\x12!\n\x05pools\x18\x01 \x03(\x0b\x32\x12.pointsman.v1.Pool\"\x1e\n\x0eGetPoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\"3\n\x0fGetPoolResponse\x12 \n\x04pool\x18\x01 \x01(\x0b\x32\x12.pointsman.v1.Pool\"!\n\x11\x44\x65letePoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\"%\n\x12\x44\x65letePoolResponse\x12\x0f\n\x07samples\x18\x01 \x01(\x04\"J\n\rSamplesHeader\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12+\n\x05space\x18\x02 \x01(\x0b\x32\x1c.pointsman.v1.EmbeddingSpace\"\x9f\x01\n\x06Sample\x12\x11\n\tsample_id\x18\x01 \x01(\t\x12.\n\nlearn_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12$\n\x06prompt\x18\x03 \x01(\x0b\x32\x14.pointsman.v1.Vector\x12\x0e\n\x06voters\x18\x04 \x03(\t\x12\x1c\n\x14\x64istances_float32_le\x18\x05 \x01(\x0c\"\xb8\x01\n\x07Outcome\x12\x12\n\noutcome_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x14\n\x07quality\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12/\n\x0brecord_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tsample_id\x18\x05 \x01(\t\x12$\n\x06prompt\x18\x06 \x01(\x0b\x32\x14.pointsman.v1.VectorB\n\n\x08_quality\"$\n\x14\x45xportSamplesRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\"\xa0\x01\n\x15\x45xportSamplesResponse\x12-\n\x06header\x18\x01 \x01(\x0b\x32\x1b.pointsman.v1.SamplesHeaderH\x00\x12&\n\x06sample\x18\x02 \x01(\x0b\x32\x14.pointsman.v1.SampleH\x00\x12(\n\x07outcome\x18\x03 \x01(\x0b\x32\x15.pointsman.v1.OutcomeH\x00\x42\x06\n\x04item\"\x9f\x01\n\x14ImportSamplesRequest\x12-\n\x06header\x18\x01 \x01(\x0b\x32\x1b.pointsman.v1.SamplesHeaderH\x00\x12&\n\x06sample\x18\x02 \x01(\x0b\x32\x14.pointsman.v1.SampleH\x00\x12(\n\x07outcome\x18\x03 \x01(\x0b\x32\x15.pointsman.v1.OutcomeH\x00\x42\x06\n\x04item\"\xc8\x01\n\x15ImportSamplesResponse\x12\x10\n\x08imported\x18\x01 \x01(\x04\x12\x0f\n\x07skipped\x18\x02 \x01(\x04\x12,\n\ndurability\x18\x03 \x01(\x0e\x32\x18.pointsman.v1.Durability\x12\x0f\n\x07\x65xpired\x18\x04 \x01(\x04\x12\x19\n\x11outcomes_imported\x18\x05 \x01(\x04\x12\x18\n\x10outcomes_skipped\x18\x06 \x01(\x04\x12\x18\n\x10outcomes_expired\x18\x07 \x01(\x04\"\xb6\x01\n\x06Router\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\t\x12\x0e\n\x06models\x18\x04 \x03(\t\x12+\n\x05space\x18\x05 \x01(\x0b\x32\x1c.pointsman.v1.EmbeddingSpace\x12-\n\tload_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nlast_error\x18\x07 \x01(\t\"\x14\n\x12ListRoutersRequest\"<\n\x13ListRoutersResponse\x12%\n\x07routers\x18\x01 \x03(\x0b\x32\x14.pointsman.v1.Router\"\"\n\x10GetRouterRequest\x12\x0e\n\x06router\x18\x01 \x01(\t\"9\n\x11GetRouterResponse\x12$\n\x06router\x18\x01 \x01(\x0b\x32\x14.pointsman.v1.Router\"8\n\x13ReloadRouterRequest\x12\x0e\n\x06router\x18\x01 \x01(\t\x12\x11\n\tdirectory\x18\x02 \x01(\t\"<\n\x14ReloadRouterResponse\x12$\n\x06router\x18\x01 \x01(\x0b\x32\x14.pointsman.v1.Router2\xa6\x05\n\x0c\x41\x64minService\x12L\n\tListPools\x12\x1e.pointsman.v1.ListPoolsRequest\x1a\x1f.pointsman.v1.ListPoolsResponse\x12\x46\n\x07GetPool\x12\x1c.pointsman.v1.GetPoolRequest\x1a\x1d.pointsman.v1.GetPoolResponse\x12O\n\nDeletePool\x12\x1f.pointsman.v1.DeletePoolRequest\x1a .pointsman.v1.DeletePoolResponse\x12Z\n\rExportSamples\x12\".pointsman.v1.ExportSamplesRequest\x1a#.pointsman.v1.ExportSamplesResponse0\x01\x12Z\n\rImportSamples\x12\".pointsman.v1.ImportSamplesRequest\x1a#.pointsman.v1.ImportSamplesResponse(\x01\x12R\n\x0bListRouters\x12 .pointsman.v1.ListRoutersRequest\x1a!.pointsman.v1.ListRoutersResponse\x12L\n\tGetRouter\x12\x1e.pointsman.v1.GetRouterRequest\x1a\x1f.pointsman.v1.GetRouterResponse\x12U\n\x0cReloadRouter\x12!.pointsman.v1.ReloadRouterRequest\x1a\".pointsman.v1.ReloadRouterResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n pointsman/v1/admin_service.proto\x12\x0cpointsman.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18pointsman/v1/types.proto\"/\n\x0e\x45mbeddingSpace\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tdimension\x18\x02 \x01(\r\"[\n\tPoolVoter\x12\r\n\x05voter\x18\x01 \x01(\t\x12\x0f\n\x07samples\x18\x02 \x01(\x04\x12\x1b\n\x0enoise_variance\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x11\n\x0f_noise_variance\"\xd2\x02\n\x04Pool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x05space\x18\x02 \x01(\x0b\x32\x1c.pointsman.v1.EmbeddingSpace\x12\x0f\n\x07samples\x18\x03 \x01(\x04\x12\x10\n\x08\x63\x61pacity\x18\x04 \x01(\x04\x12\x10\n\x08revision\x18\x05 \x01(\x04\x12\'\n\x06voters\x18\x06 \x03(\x0b\x32\x17.pointsman.v1.PoolVoter\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x12oldest_sample_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x12newest_sample_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08outcomes\x18\n \x01(\x04\"\x12\n\x10ListPoolsRequest\"6\n\x11ListPoolsResponse\x12!\n\x05pools\x18\x01 \x03(\x0b\x32\x12.pointsman.v1.Pool\"\x1e\n\x0eGetPoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\"3\n\x0fGetPoolResponse\x12 \n\x04pool\x18\x01 \x01(\x0b\x32\x12.pointsman.v1.Pool\"!\n\x11\x44\x65letePoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\"7\n\x12\x44\x65letePoolResponse\x12\x0f\n\x07samples\x18\x01 \x01(\x04\x12\x10\n\x08outcomes\x18\x02 \x01(\x04\"J\n\rSamplesHeader\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12+\n\x05space\x18\x02 \x01(\x0b\x32\x1c.pointsman.v1.EmbeddingSpace\"\x9f\x01\n\x06Sample\x12\x11\n\tsample_id\x18\x01 \x01(\t\x12.\n\nlearn_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12$\n\x06prompt\x18\x03 \x01(\x0b\x32\x14.pointsman.v1.Vector\x12\x0e\n\x06voters\x18\x04 \x03(\t\x12\x1c\n\x14\x64istances_float32_le\x18\x05 \x01(\x0c\"\xb8\x01\n\x07Outcome\x12\x12\n\noutcome_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x14\n\x07quality\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12/\n\x0brecord_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tsample_id\x18\x05 \x01(\t\x12$\n\x06prompt\x18\x06 \x01(\x0b\x32\x14.pointsman.v1.VectorB\n\n\x08_quality\"$\n\x14\x45xportSamplesRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\"\xa0\x01\n\x15\x45xportSamplesResponse\x12-\n\x06header\x18\x01 \x01(\x0b\x32\x1b.pointsman.v1.SamplesHeaderH\x00\x12&\n\x06sample\x18\x02 \x01(\x0b\x32\x14.pointsman.v1.SampleH\x00\x12(\n\x07outcome\x18\x03 \x01(\x0b\x32\x15.pointsman.v1.OutcomeH\x00\x42\x06\n\x04item\"\x9f\x01\n\x14ImportSamplesRequest\x12-\n\x06header\x18\x01 \x01(\x0b\x32\x1b.pointsman.v1.SamplesHeaderH\x00\x12&\n\x06sample\x18\x02 \x01(\x0b\x32\x14.pointsman.v1.SampleH\x00\x12(\n\x07outcome\x18\x03 \x01(\x0b\x32\x15.pointsman.v1.OutcomeH\x00\x42\x06\n\x04item\"\xc8\x01\n\x15ImportSamplesResponse\x12\x10\n\x08imported\x18\x01 \x01(\x04\x12\x0f\n\x07skipped\x18\x02 \x01(\x04\x12,\n\ndurability\x18\x03 \x01(\x0e\x32\x18.pointsman.v1.Durability\x12\x0f\n\x07\x65xpired\x18\x04 \x01(\x04\x12\x19\n\x11outcomes_imported\x18\x05 \x01(\x04\x12\x18\n\x10outcomes_skipped\x18\x06 \x01(\x04\x12\x18\n\x10outcomes_expired\x18\x07 \x01(\x04\"\xb6\x01\n\x06Router\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\t\x12\x0e\n\x06models\x18\x04 \x03(\t\x12+\n\x05space\x18\x05 \x01(\x0b\x32\x1c.pointsman.v1.EmbeddingSpace\x12-\n\tload_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nlast_error\x18\x07 \x01(\t\"\x14\n\x12ListRoutersRequest\"<\n\x13ListRoutersResponse\x12%\n\x07routers\x18\x01 \x03(\x0b\x32\x14.pointsman.v1.Router\"\"\n\x10GetRouterRequest\x12\x0e\n\x06router\x18\x01 \x01(\t\"9\n\x11GetRouterResponse\x12$\n\x06router\x18\x01 \x01(\x0b\x32\x14.pointsman.v1.Router\"8\n\x13ReloadRouterRequest\x12\x0e\n\x06router\x18\x01 \x01(\t\x12\x11\n\tdirectory\x18\x02 \x01(\t\"<\n\x14ReloadRouterResponse\x12$\n\x06router\x18\x01 \x01(\x0b\x32\x14.pointsman.v1.Router2\xa6\x05\n\x0c\x41\x64minService\x12L\n\tListPools\x12\x1e.pointsman.v1.ListPoolsRequest\x1a\x1f.pointsman.v1.ListPoolsResponse\x12\x46\n\x07GetPool\x12\x1c.pointsman.v1.GetPoolRequest\x1a\x1d.pointsman.v1.GetPoolResponse\x12O\n\nDeletePool\x12\x1f.pointsman.v1.DeletePoolRequest\x1a .pointsman.v1.DeletePoolResponse\x12Z\n\rExportSamples\x12\".pointsman.v1.ExportSamplesRequest\x1a#.pointsman.v1.ExportSamplesResponse0\x01\x12Z\n\rImportSamples\x12\".pointsman.v1.ImportSamplesRequest\x1a#.pointsman.v1.ImportSamplesResponse(\x01\x12R\n\x0bListRouters\x12 .pointsman.v1.ListRoutersRequest\x1a!.pointsman.v1.ListRoutersResponse\x12L\n\tGetRouter\x12\x1e.pointsman.v1.GetRouterRequest\x1a\x1f.pointsman.v1.GetRouterResponse\x12U\n\x0cReloadRouter\x12!.pointsman.v1.ReloadRouterRequest\x1a\".pointsman.v1.ReloadRouterResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,35 +50,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETEPOOLREQUEST']._serialized_start=753
   _globals['_DELETEPOOLREQUEST']._serialized_end=786
   _globals['_DELETEPOOLRESPONSE']._serialized_start=788
-  _globals['_DELETEPOOLRESPONSE']._serialized_end=825
-  _globals['_SAMPLESHEADER']._serialized_start=827
-  _globals['_SAMPLESHEADER']._serialized_end=901
-  _globals['_SAMPLE']._serialized_start=904
-  _globals['_SAMPLE']._serialized_end=1063
-  _globals['_OUTCOME']._serialized_start=1066
-  _globals['_OUTCOME']._serialized_end=1250
-  _globals['_EXPORTSAMPLESREQUEST']._serialized_start=1252
-  _globals['_EXPORTSAMPLESREQUEST']._serialized_end=1288
-  _globals['_EXPORTSAMPLESRESPONSE']._serialized_start=1291
-  _globals['_EXPORTSAMPLESRESPONSE']._serialized_end=1451
-  _globals['_IMPORTSAMPLESREQUEST']._serialized_start=1454
-  _globals['_IMPORTSAMPLESREQUEST']._serialized_end=1613
-  _globals['_IMPORTSAMPLESRESPONSE']._serialized_start=1616
-  _globals['_IMPORTSAMPLESRESPONSE']._serialized_end=1816
-  _globals['_ROUTER']._serialized_start=1819
-  _globals['_ROUTER']._serialized_end=2001
-  _globals['_LISTROUTERSREQUEST']._serialized_start=2003
-  _globals['_LISTROUTERSREQUEST']._serialized_end=2023
-  _globals['_LISTROUTERSRESPONSE']._serialized_start=2025
-  _globals['_LISTROUTERSRESPONSE']._serialized_end=2085
-  _globals['_GETROUTERREQUEST']._serialized_start=2087
-  _globals['_GETROUTERREQUEST']._serialized_end=2121
-  _globals['_GETROUTERRESPONSE']._serialized_start=2123
-  _globals['_GETROUTERRESPONSE']._serialized_end=2180
-  _globals['_RELOADROUTERREQUEST']._serialized_start=2182
-  _globals['_RELOADROUTERREQUEST']._serialized_end=2238
-  _globals['_RELOADROUTERRESPONSE']._serialized_start=2240
-  _globals['_RELOADROUTERRESPONSE']._serialized_end=2300
-  _globals['_ADMINSERVICE']._serialized_start=2303
-  _globals['_ADMINSERVICE']._serialized_end=2981
+  _globals['_DELETEPOOLRESPONSE']._serialized_end=843
+  _globals['_SAMPLESHEADER']._serialized_start=845
+  _globals['_SAMPLESHEADER']._serialized_end=919
+  _globals['_SAMPLE']._serialized_start=922
+  _globals['_SAMPLE']._serialized_end=1081
+  _globals['_OUTCOME']._serialized_start=1084
+  _globals['_OUTCOME']._serialized_end=1268
+  _globals['_EXPORTSAMPLESREQUEST']._serialized_start=1270
+  _globals['_EXPORTSAMPLESREQUEST']._serialized_end=1306
+  _globals['_EXPORTSAMPLESRESPONSE']._serialized_start=1309
+  _globals['_EXPORTSAMPLESRESPONSE']._serialized_end=1469
+  _globals['_IMPORTSAMPLESREQUEST']._serialized_start=1472
+  _globals['_IMPORTSAMPLESREQUEST']._serialized_end=1631
+  _globals['_IMPORTSAMPLESRESPONSE']._serialized_start=1634
+  _globals['_IMPORTSAMPLESRESPONSE']._serialized_end=1834
+  _globals['_ROUTER']._serialized_start=1837
+  _globals['_ROUTER']._serialized_end=2019
+  _globals['_LISTROUTERSREQUEST']._serialized_start=2021
+  _globals['_LISTROUTERSREQUEST']._serialized_end=2041
+  _globals['_LISTROUTERSRESPONSE']._serialized_start=2043
+  _globals['_LISTROUTERSRESPONSE']._serialized_end=2103
+  _globals['_GETROUTERREQUEST']._serialized_start=2105
+  _globals['_GETROUTERREQUEST']._serialized_end=2139
+  _globals['_GETROUTERRESPONSE']._serialized_start=2141
+  _globals['_GETROUTERRESPONSE']._serialized_end=2198
+  _globals['_RELOADROUTERREQUEST']._serialized_start=2200
+  _globals['_RELOADROUTERREQUEST']._serialized_end=2256
+  _globals['_RELOADROUTERRESPONSE']._serialized_start=2258
+  _globals['_RELOADROUTERRESPONSE']._serialized_end=2318
+  _globals['_ADMINSERVICE']._serialized_start=2321
+  _globals['_ADMINSERVICE']._serialized_end=2999
 # @@protoc_insertion_point(module_scope)

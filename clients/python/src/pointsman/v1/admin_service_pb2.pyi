@@ -110,7 +110,7 @@ class Pool(google.protobuf.message.Message):
 
     @property
     def create_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """When the first sample came."""
+        """When its first sample or outcome came."""
 
     @property
     def oldest_sample_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -227,14 +227,18 @@ class DeletePoolResponse(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     SAMPLES_FIELD_NUMBER: builtins.int
+    OUTCOMES_FIELD_NUMBER: builtins.int
     samples: builtins.int
     """Samples that went with it."""
+    outcomes: builtins.int
+    """Outcomes that went with it."""
     def __init__(
         self,
         *,
         samples: builtins.int = ...,
+        outcomes: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["samples", b"samples"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["outcomes", b"outcomes", "samples", b"samples"]) -> None: ...
 
 Global___DeletePoolResponse: typing_extensions.TypeAlias = DeletePoolResponse
 
@@ -484,9 +488,11 @@ class Router(google.protobuf.message.Message):
     kind: builtins.str
     """Its kind, as in routerdc, knn or smoothie."""
     revision: builtins.str
-    """Revision in service."""
+    """Revision in service; as router_revision of RoutePromptResponse."""
     last_error: builtins.str
-    """Why the newest artefact is not in service; empty where it is."""
+    """Why the newest artefact of the router's own directory is not in service;
+    empty where it is.
+    """
     @property
     def models(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Models it can choose, in order."""
@@ -585,7 +591,9 @@ Global___GetRouterResponse: typing_extensions.TypeAlias = GetRouterResponse
 
 @typing.final
 class ReloadRouterRequest(google.protobuf.message.Message):
-    """Names the router to load anew."""
+    """Names the router to load anew. Another directory than that of the settings
+    is forgotten when the server ends.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 

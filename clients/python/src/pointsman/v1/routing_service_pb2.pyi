@@ -206,7 +206,10 @@ class RoutePromptRequest(google.protobuf.message.Message):
 
     @property
     def candidates(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Only these models may be chosen; all that the router knows if empty."""
+        """Only these models may be chosen; all that the router knows if empty. A
+        trained router refuses names that it does not know. A router over a pool
+        leaves them out, as long as it has a score for another.
+        """
 
     @property
     def policy(self) -> Global___Policy:
@@ -277,7 +280,12 @@ class RoutingFallback(google.protobuf.message.Message):
     REASON_FIELD_NUMBER: builtins.int
     MESSAGE_FIELD_NUMBER: builtins.int
     reason: builtins.str
-    """An upper-case reason."""
+    """An upper-case reason. Of abstaining: LOW_MARGIN, LOW_PROBABILITY,
+    ROUTER_UNREADY (there was nothing to score with). Of not abstaining, though
+    the router was in doubt: FALLBACK_NOT_ALLOWED. Of taking the whole pool:
+    FEW_NEIGHBOURS, NOISE_UNIDENTIFIED. Where the router did both, the reason
+    is that of abstaining, or not, and the message tells of both.
+    """
     message: builtins.str
     """One sentence for a person."""
     def __init__(
@@ -315,11 +323,18 @@ class RoutePromptResponse(google.protobuf.message.Message):
     entropy: builtins.float
     """Entropy of the probabilities, in nats; absent where there are none."""
     abstained: builtins.bool
-    """The router was not sure enough and `model` is its configured fallback."""
+    """The router was not sure enough, or had nothing to score with, and `model`
+    is its configured fallback. That is within the candidates, what is denied,
+    a budget and the two models of a threshold; other policies and stickiness
+    are overridden.
+    """
     router: builtins.str
     """Router that answered."""
     router_revision: builtins.str
-    """Revision of the router; of the pool, for routers that recall."""
+    """Changes with what the router knows. For a trained one it is the artefact's
+    hash; for smoothie the samples that the pool has taken; for knn the prompts
+    with outcomes that it has taken, a dot, and the outcomes.
+    """
     neighbours_used: builtins.int
     """Samples and voters that the scores rest on, for routers that recall."""
     voters_used: builtins.int

@@ -115,7 +115,7 @@ class Timings(google.protobuf.message.Message):
     LEARN_US_FIELD_NUMBER: builtins.int
     TOTAL_US_FIELD_NUMBER: builtins.int
     queue_us: builtins.int
-    """Waiting for a place in a batch."""
+    """Waiting for a place in a batch, and then for the thread that estimates."""
     tokenise_us: builtins.int
     """Text to tokens."""
     encode_us: builtins.int
@@ -123,7 +123,7 @@ class Timings(google.protobuf.message.Message):
     recall_us: builtins.int
     """Finding the nearest prompts in the pool."""
     estimate_us: builtins.int
-    """Estimating noise, or scoring candidates."""
+    """Estimating noise, or scoring candidates and choosing, without recall."""
     learn_us: builtins.int
     """Making the sample durable, where the request asked to learn."""
     total_us: builtins.int
@@ -162,7 +162,8 @@ class WriteReceipt(google.protobuf.message.Message):
     reason: builtins.str
     """Why nothing was written, as an upper-case reason and a sentence; both are
     empty where it was. A repeated sample_id is durable with the reason
-    SAMPLE_EXISTS, a repeated outcome_id with OUTCOME_EXISTS.
+    SAMPLE_EXISTS, a repeated outcome_id with OUTCOME_EXISTS. An outcome past
+    the pool's time to live is not written: OUTCOME_EXPIRED.
     """
     message: builtins.str
     def __init__(
@@ -220,7 +221,7 @@ class ItemError(google.protobuf.message.Message):
     """One sentence for a person."""
     @property
     def field_violations(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___FieldViolation]:
-        """The invalid fields, where the code is INVALID_ARGUMENT."""
+        """The fields at fault, where there are any."""
 
     @property
     def retry_delay(self) -> google.protobuf.duration_pb2.Duration:
