@@ -33,11 +33,13 @@ class BadRow:
         file: The file.
         place: As in `Row`; empty for the whole file.
         problem: What is wrong, as a predicate.
+        more_lines: Lines after its first that are lost with it.
     """
 
     file: Path
     place: str
     problem: str
+    more_lines: int = 0
 
     def __str__(self) -> str:
         where = f"{self.file}, {self.place}" if self.place else str(self.file)

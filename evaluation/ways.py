@@ -101,7 +101,7 @@ def ways_to_choose(rows: TaskRows, choices: Choices, model_means: Floats) -> dic
         to `model K-1`, which are each model alone.
     """
     count = len(rows.outcomes)
-    best = int(np.nanargmax(mean_of(model_means)))
+    best = best_single(model_means)
     alone = {
         f"model {index}": Chosen.of(name, rows, np.full(count, index))
         for index, name in enumerate(rows.models)
@@ -115,6 +115,18 @@ def ways_to_choose(rows: TaskRows, choices: Choices, model_means: Floats) -> dic
         "oracle": Chosen.of("oracle per prompt", rows, _oracle(rows)),
         **alone,
     }
+
+
+def best_single(model_means: Floats) -> int:
+    """Returns the model with the best average over tasks; (T, K) means, NaN where none is known.
+
+    A model that was not tried in some task is left out, lest it win by the tasks that it
+    lacks; where that is true of all, those with the most tasks remain. `encoders.training`
+    finds its best single model by the same rule.
+    """
+    known = (~np.isnan(model_means)).sum(axis=0)
+    averages = mean_of(model_means)
+    return int(np.where(known == known.max(), averages, -np.inf).argmax())
 
 
 def reference_means(

@@ -113,6 +113,8 @@ class ValidationEntry(_Entry):
     best_single_model: str
     best_single_average: float
     """What that model has where it answers every prompt."""
+    note: str = ""
+    """What has changed since it was measured."""
 
 
 class CalibrationEntry(_Entry):

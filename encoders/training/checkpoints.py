@@ -5,7 +5,8 @@ Nothing here is pickled, so nothing foreign is ever unpickled.
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,14 +37,38 @@ def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[s
         path: Its directory is made where it is missing.
         tensors: By name, of any device; tensors that share memory are copied.
         state: JSON values.
+
+    Raises:
+        TrainingError: It can't be written; what was there is as it was.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     work = path.with_name(f".{path.name}.writing")
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    save_file(plain, work, metadata={_KEY: json.dumps(state)})
-    with work.open("rb") as file:
-        os.fsync(file.fileno())
-    work.replace(path)
+    with resumable_writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            save_file(plain, work, metadata={_KEY: json.dumps(state)})
+            with work.open("rb") as file:
+                os.fsync(file.fileno())
+            work.replace(path)
+        finally:
+            work.unlink(missing_ok=True)
+
+
+@contextmanager
+def resumable_writing(path: Path) -> Iterator[None]:
+    """Says what to do where something can't be written, such as for a full disk.
+
+    Raises:
+        TrainingError: In the place of what the system or safetensors raise.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise TrainingError(
+            f"{path} can't be written ({reason}); make room, and the same command goes on from "
+            "the last checkpoint"
+        ) from error
 
 
 def read_checkpoint(path: Path) -> Checkpoint | None:

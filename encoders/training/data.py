@@ -78,6 +78,14 @@ def require_same_models(data: TrainingData, validation: TrainingData) -> None:
         raise TrainingError("a validation row has no score at all; leave it out")
 
 
+def apart_from(data: TrainingData, validation: TrainingData) -> TrainingData:
+    """The rows whose prompt no validation row has, so that none is judged on what it taught."""
+    held = frozenset(validation.prompts)
+    return data.rows(
+        np.array([row for row, prompt in enumerate(data.prompts) if prompt not in held], np.int64)
+    )
+
+
 def fingerprint(data: TrainingData) -> str:
     """SHA-256 over prompts, tasks, models and scores, as 64 hex characters."""
     texts = json.dumps([data.prompts, data.tasks, data.models])

@@ -18,7 +18,7 @@ from encoders.training.encoding import Inputs, Tokenised
 from encoders.training.network import run_layers
 
 MOST_BYTES = 4 * 1024**3
-"""Of states that are kept; more are computed anew in every step."""
+"""Of states that all processes keep together; more are computed anew in every step."""
 
 _FAMILY = frozenset({"bert", "roberta", "xlm-roberta"})
 _BATCH = 64
@@ -33,6 +33,11 @@ class FrozenStates:
     """Of each prompt, (t_i, d)."""
     lengths: NDArray[np.int64]
     """(n,) the t_i."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that they take."""
+        return sum(one.nbytes for one in self.states)
 
     def batch(self, rows: NDArray[np.int64], device: torch.device) -> tuple[Tensor, Tensor]:
         """States (n, t, d) and mask (n, t) of some rows, padded with zeros."""
@@ -49,7 +54,12 @@ def can_keep(encoder: nn.Module) -> bool:
 
 
 def keep_frozen(
-    encoder: nn.Module, layers: int, tokenised: Tokenised, accelerator: Accelerator
+    encoder: nn.Module,
+    layers: int,
+    tokenised: Tokenised,
+    accelerator: Accelerator,
+    *,
+    beside: Inputs | None = None,
 ) -> Inputs:
     """Runs the frozen layers once over all rows.
 
@@ -57,7 +67,8 @@ def keep_frozen(
         encoder: Whose token embeddings and first layers do not learn.
         layers: How many.
         tokenised: The rows.
-        accelerator: Says where, and in which numbers.
+        accelerator: Says where, in which numbers, and how many processes share the memory.
+        beside: What is kept already, and takes of the same memory.
 
     Returns:
         What the layers give; the rows as they came where it can't be kept.
@@ -65,7 +76,8 @@ def keep_frozen(
     bf16 = accelerator.mixed_precision == "bf16"
     kept = torch.bfloat16 if bf16 else torch.float32
     size = int(tokenised.lengths.sum()) * int(encoder.config.hidden_size) * _BYTES[kept]  # type: ignore[arg-type,union-attr]
-    if not can_keep(encoder) or size > MOST_BYTES:
+    spent = beside.size if isinstance(beside, FrozenStates) else 0
+    if not can_keep(encoder) or spent + size > MOST_BYTES // accelerator.num_processes:
         return tokenised
     states: list[Tensor] = [torch.empty(0)] * len(tokenised.lengths)
     was_training = encoder.training

@@ -9,6 +9,9 @@ from typing import Self
 from encoders.pooling import Pooling
 from encoders.training.errors import TrainingError
 
+MOST_SEED = 2**32 - 1
+"""scikit-learn takes no greater one."""
+
 
 class Method(enum.StrEnum):
     """Which loss teaches the router."""
@@ -154,6 +157,8 @@ class Hyperparameters:
             value = getattr(self, name)
             if value is not None and not least <= value < math.inf:
                 raise TrainingError(f"{name} is {value}; it must be at least {least}")
+        if self.seed > MOST_SEED:
+            raise TrainingError(f"seed is {self.seed}; it must be at most {MOST_SEED}")
         for name in _SHARES:
             value = getattr(self, name)
             if value is not None and not 0 <= value < 1:

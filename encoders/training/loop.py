@@ -14,6 +14,7 @@ from encoders.training.checkpoints import (
     optimizer_tensors,
     read_checkpoint,
     restore_optimizer,
+    resumable_writing,
     write_checkpoint,
 )
 from encoders.training.curve import write_metrics
@@ -79,7 +80,9 @@ class Loop:
         limit = self._parameters.max_tokens
         judged = tokenise(validation.prompts, setting.source, limit)
         network = cast(RouterNetwork, setting.running_network())
-        self._judged = above_frozen(network, self._parameters, judged, self._accelerator)
+        self._judged = above_frozen(
+            network, self._parameters, judged, self._accelerator, beside=setting.inputs
+        )
 
     def run(self) -> Progress:
         """Trains until the last step, or until nothing has got better for long.
@@ -183,7 +186,8 @@ class Loop:
         weights = self._setting.running_network().state_dict()
         if is_best:
             write_checkpoint(self._space.best, weights, {"step": progress.step})
-        write_metrics(self._space.metrics, progress.history)
+        with resumable_writing(self._space.metrics):
+            write_metrics(self._space.metrics, progress.history)
         tensors = {f"{_NETWORK}{name}": tensor for name, tensor in weights.items()}
         scaler = self._accelerator.scaler
         state = {

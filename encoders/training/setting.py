@@ -96,9 +96,14 @@ def above_frozen(
     hyperparameters: Hyperparameters,
     tokenised: Tokenised,
     accelerator: Accelerator,
+    *,
+    beside: Inputs | None = None,
 ) -> Inputs:
-    """The rows as the first layer that learns reads them, where layers are frozen."""
+    """The rows as the first layer that learns reads them, where layers are frozen.
+
+    `beside` is what is kept already.
+    """
     layers = hyperparameters.freeze_layers
     if layers is None:
         return tokenised
-    return keep_frozen(network.encoder, layers, tokenised, accelerator)
+    return keep_frozen(network.encoder, layers, tokenised, accelerator, beside=beside)

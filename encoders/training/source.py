@@ -77,13 +77,15 @@ class Source:
             dropout: In place of the encoder's own; its own if None.
 
         Raises:
-            EncoderInvalidError: The weights are damaged, or of another architecture.
+            EncoderInvalidError: The weights are damaged, or of another architecture, or there
+                is a decoder too.
         """
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         # It would report the head that we leave out.
         logging.set_verbosity_error()  # type: ignore[no-untyped-call]
         try:
             config = AutoConfig.from_pretrained(self.directory, local_files_only=True)
+            _require_no_decoder(config, self.directory)
             for name in _DROPOUTS if dropout is not None else ():
                 if hasattr(config, name):
                     setattr(config, name, dropout)
@@ -95,6 +97,8 @@ class Source:
                 dtype=torch.float32,
                 output_loading_info=True,
             )
+        except EncoderInvalidError:
+            raise
         except Exception as error:
             message = f"{self.directory} can't be loaded as an encoder; fetch it again"
             raise EncoderInvalidError(message) from error
@@ -104,6 +108,12 @@ class Source:
         if hasattr(encoder, "pooler"):
             encoder.pooler = None  # Our pooling takes its place; it would never get a gradient.
         return encoder  # type: ignore[no-any-return]
+
+
+def _require_no_decoder(config: object, directory: Path) -> None:
+    if getattr(config, "is_encoder_decoder", False):
+        message = f"{directory} is an encoder with a decoder; name an encoder alone, such as a BERT"
+        raise EncoderInvalidError(message)
 
 
 def hidden_size(encoder: nn.Module) -> int:

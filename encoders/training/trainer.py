@@ -11,6 +11,7 @@ import numpy as np
 from accelerate import Accelerator
 from numpy.typing import NDArray
 
+from encoders.training.checkpoints import resumable_writing
 from encoders.training.curve import draw_curve, write_metrics
 from encoders.training.data import TrainingData, fingerprint, require_same_models
 from encoders.training.encoding import compute, tokenise
@@ -77,7 +78,8 @@ def train(
         What was learnt; None in every process but the main one.
 
     Raises:
-        TrainingError: The data teach nothing, or `work` is of another training.
+        TrainingError: The data teach nothing, or `work` is of another training or can't be
+            written.
         EncoderNotFoundError: The encoder is not there.
         EncoderInvalidError: The encoder is damaged.
     """
@@ -146,18 +148,20 @@ def _finish(
     network = setting.plain_network()
     network.load_state_dict(space.read_best().tensors)
     hyperparameters = setting.hyperparameters
-    write_encoder(
-        setting.source,
-        network.encoder,
-        space.encoder,
-        pooling=hyperparameters.pooling,
-        max_tokens=hyperparameters.max_tokens,
-    )
+    with resumable_writing(space.encoder):
+        write_encoder(
+            setting.source,
+            network.encoder,
+            space.encoder,
+            pooling=hyperparameters.pooling,
+            max_tokens=hyperparameters.max_tokens,
+        )
     tokens = tokenise(validation.prompts, setting.source, hyperparameters.max_tokens)
     cosines = compute(network, tokens).cosines
     single, single_accuracy = best_single_model(validation, positive_tasks)
-    draw_curve(space.curve, progress.history, best, single_accuracy.average)
-    write_metrics(space.metrics, progress.history)
+    with resumable_writing(space.curve):
+        draw_curve(space.curve, progress.history, best, single_accuracy.average)
+        write_metrics(space.metrics, progress.history)
     return Trained(
         encoder=space.encoder,
         llm_embeddings=network.llm_embeddings.detach().cpu().numpy(),

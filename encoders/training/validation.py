@@ -14,9 +14,9 @@ class Accuracy:
     """What the chosen models gain."""
 
     tasks: dict[str, float]
-    """Mean gain over the rows of each task."""
+    """Mean gain over the rows of each task; NaN where none is known."""
     average: float
-    """Mean over tasks."""
+    """Mean over the tasks that have one."""
 
 
 def gains(data: TrainingData, positive_tasks: Collection[str]) -> NDArray[np.float64]:
@@ -42,11 +42,16 @@ def accuracy(
 
 
 def best_single_model(data: TrainingData, positive_tasks: Collection[str]) -> tuple[str, Accuracy]:
-    """The model that is best where it alone is used, and what it gains."""
+    """The model that is best where it alone is used, and what it gains.
+
+    A model without a score in some task is left out, lest it win by the tasks that it
+    lacks; where that is true of all, those with the most tasks remain.
+    """
     won = gains(data, positive_tasks)
     each = [_over_tasks(won[:, place], data) for place in range(len(data.models))]
-    averages = np.nan_to_num([one.average for one in each], nan=-np.inf)
-    best = int(np.argmax(averages))
+    known = np.array([np.isfinite(list(one.tasks.values())).sum() for one in each])
+    averages = np.array([one.average for one in each])
+    best = int(np.where(known == known.max(), averages, -np.inf).argmax())
     return data.models[best], each[best]
 
 
@@ -57,4 +62,5 @@ def _over_tasks(won: NDArray[np.float64], data: TrainingData) -> Accuracy:
         own = won[names == task]
         own = own[~np.isnan(own)]
         tasks[task] = float(own.mean()) if own.size else float("nan")
-    return Accuracy(tasks, float(np.mean(list(tasks.values()))))
+    known = [mean for mean in tasks.values() if not np.isnan(mean)]
+    return Accuracy(tasks, float(np.mean(known)) if known else float("nan"))

@@ -1,6 +1,10 @@
 """The directory in which a training keeps what it needs to go on."""
 
+import fcntl
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,8 +67,8 @@ class Workspace:
             raise TrainingError(message) from error
         if found != {"identity": self.identity}:
             message = (
-                f"{self.directory} holds a training with other data or hyper-parameters; "
-                "delete it, or give --restart"
+                f"{self.directory} holds a training with other data or hyper-parameters, or in "
+                "another precision or number of processes; delete it, or give --restart"
             )
             raise TrainingError(message)
 
@@ -78,3 +82,39 @@ class Workspace:
         if found is None:
             raise TrainingError(f"{self.best} is missing; give --restart to train anew")
         return found
+
+
+@contextmanager
+def held(directory: Path) -> Iterator[None]:
+    """Keeps other trainings off a directory, which is made where it is missing.
+
+    The lock is on the directory itself and ends with the process, however that ends. A
+    directory that is still empty in the end is removed.
+
+    Raises:
+        TrainingError: Another process holds it, or it can't be made.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        message = f"{directory} can't be used for checkpoints; name another directory"
+        raise TrainingError(message) from error
+    try:
+        _lock(descriptor, directory)
+        yield
+    finally:
+        os.close(descriptor)
+        with suppress(OSError):
+            directory.rmdir()
+
+
+def _lock(descriptor: int, directory: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        message = f"another training uses {directory}; wait for it, or name another directory"
+        raise TrainingError(message) from None
+    except OSError:
+        # A file system without locks; the mark in the directory still tells trainings apart.
+        return

@@ -5,6 +5,7 @@ import csv
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -44,10 +45,15 @@ def _records(
     names: list[str] = []
     for number, cells in _rows(stream):
         place = f"line {number}"
-        try:
-            _require_whole(cells)
+        if isinstance(cells, _Broken):
+            yield BadRow(file, place, cells.problem, cells.more_lines)
             if columns is None:
-                names = cells if isinstance(cells, list) else []
+                return
+            continue
+        try:
+            _require_utf8(cells)
+            if columns is None:
+                names = cells
                 columns = Columns.of(names, fields, require_scores=require_scores)
                 continue
             yield Row(file, place, columns.record(_named(names, cells), fields))
@@ -57,7 +63,15 @@ def _records(
                 return
 
 
-def _rows(stream: BinaryIO) -> Iterator[tuple[int, list[str] | str]]:
+@dataclass(frozen=True, slots=True)
+class _Broken:
+    """A row that is not CSV, with the lines after its first that it swallowed."""
+
+    problem: str
+    more_lines: int
+
+
+def _rows(stream: BinaryIO) -> Iterator[tuple[int, list[str] | _Broken]]:
     """Yields the line on which each row begins and its cells, or what is wrong with it."""
     # A strict reader refuses a stray quote, which would otherwise swallow what follows.
     reader = csv.reader(_lines(stream), strict=True)
@@ -68,7 +82,7 @@ def _rows(stream: BinaryIO) -> Iterator[tuple[int, list[str] | str]]:
         except StopIteration:
             return
         except csv.Error as error:
-            yield start, _problem(str(error))
+            yield start, _broken(str(error), start, reader.line_num)
             continue
         if cells:
             yield start, cells
@@ -81,6 +95,12 @@ def _lines(stream: BinaryIO) -> Iterator[str]:
         yield line.decode("utf-8", "surrogateescape")
 
 
+def _broken(error: str, first: int, last: int) -> _Broken:
+    # What it swallowed is not read anew: the text of a prompt could pass for a row.
+    lost = f"; lines {first} to {last} are lost" if last > first else ""
+    return _Broken(_problem(error) + lost, last - first)
+
+
 def _problem(error: str) -> str:
     if "unexpected end" in error:
         return "begins a quoted field that never ends"
@@ -89,16 +109,14 @@ def _problem(error: str) -> str:
     return f"is not CSV ({error})"
 
 
-def _require_whole(cells: list[str] | str) -> None:
-    if isinstance(cells, str):
-        raise RecordError(cells)
+def _require_utf8(cells: list[str]) -> None:
     try:
         "".join(cells).encode()
     except UnicodeEncodeError:
         raise RecordError("is not UTF-8") from None
 
 
-def _named(names: list[str], cells: list[str] | str) -> dict[str, object]:
+def _named(names: list[str], cells: list[str]) -> dict[str, object]:
     if len(cells) != len(names):
         raise RecordError(f"has {len(cells)} fields, but the header has {len(names)}")
     return dict(zip(names, cells, strict=True))

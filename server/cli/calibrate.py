@@ -40,7 +40,10 @@ def calibrate(
 
     from evaluation.calibration import threshold_record, threshold_table
 
+    if strong == weak:
+        raise typer.BadParameter(f"--strong and --weak are both {strong}; name two models.")
     reading = _read(data, prompt_field, task_field, strict=strict)
+    _require_fitting(reading, (strong, weak), count_positive or [])
     found = _found(router, reading, (strong, weak), share, count_positive or [], seed)
     if as_json:
         typer.echo(json.dumps(threshold_record(found), ensure_ascii=False, allow_nan=False))
@@ -64,6 +67,21 @@ def _read(
     return reading
 
 
+def _require_fitting(
+    reading: "PromptReading", pair: tuple[str, str], positive_tasks: Sequence[str]
+) -> None:
+    """Refuses before the prompts are encoded what could only fail after it."""
+    from evaluation.errors import EvaluationError
+    from evaluation.ways import outcomes_of
+
+    if reading.table is None:
+        return
+    try:
+        outcomes_of(reading.table.select(pair), positive_tasks)
+    except EvaluationError as error:
+        raise failure(str(error)) from None
+
+
 def _found(
     directory: Path,
     reading: "PromptReading",
@@ -81,6 +99,7 @@ def _found(
 
     try:
         router = OfflineRouter.load(directory)
+        router.require_models(pair)
         with progress_bar("Encoding") as report:
             vectors, _ = encode(router.encoder, reading.prompts, report)
         scores = route_table(router.router, vectors)

@@ -34,11 +34,13 @@ def require_writable(out: Path | None, files: Sequence[Path]) -> None:
 
 
 def show_bad_rows(bad_rows: "Sequence[BadRow]") -> None:
-    """Names the first bad rows and counts them all."""
+    """Names the first bad rows and counts them all, with the lines that went with them."""
     for bad_row in bad_rows[:_SHOWN_BAD_ROWS]:
         typer.echo(bad_row, err=True)
     if bad_rows:
         typer.echo(f"{len(bad_rows)} bad rows were left out.", err=True)
+    if more := sum(bad_row.more_lines for bad_row in bad_rows):
+        typer.echo(f"With them {more} further lines were lost; mend the quotes.", err=True)
 
 
 def deliver_lines(lines: Iterable[str], out: Path) -> None:

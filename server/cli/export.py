@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from encoders import Artefact
-    from evaluation.scores import ScoreTable
+    from evaluation.scores import ScoreFields, ScoreTable
     from server.cli.export_change import EncoderChange, RoutingChange
 
 
@@ -29,20 +29,22 @@ def export(
     ] = Precision.INT8_DYNAMIC,
     data: Annotated[
         list[Path] | None,
-        typer.Option(
-            exists=True, dir_okay=False, help="Scores to measure the change on; may be repeated."
-        ),
+        typer.Option(exists=True, help="File or folder of scores to measure on; may be repeated."),
     ] = None,
+    prompt_field: Annotated[str, typer.Option(help="Name of the prompt.")] = "prompt",
+    task_field: Annotated[str, typer.Option(help="Name of the task.")] = "task",
     count_positive: Annotated[
         list[str] | None,
         typer.Option(metavar="TASK", help="A score above 0 is right in it; may be repeated."),
     ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail at the first bad row.")] = False,
 ) -> None:
     """Write a router anew with an encoder in int8, and print what changes."""
     from rich.console import Console
 
     from encoders import Artefact, EncodersError
     from encoders.artefact.bundle import require_replaceable
+    from evaluation.scores import ScoreFields
 
     if router.resolve() == out.resolve():
         raise typer.BadParameter(f"{out} is the router itself, which is kept; name another.")
@@ -50,12 +52,13 @@ def export(
         require_replaceable(out)
         original = Artefact.load(router)
         _require_work(original, precision)
-        table = _read(data or [], original.models, count_positive or [])
+        fields = ScoreFields(prompt_field, task_field)
+        table = _read(data or [], fields, original.models, count_positive or [], strict=strict)
         with tempfile.TemporaryDirectory() as folder:
             change, written = _export(original, out, Path(folder), table, count_positive or [])
     except EncodersError as error:
         raise failure(str(error)) from None
-    Console().print(_shown(original, written, change))
+    Console(markup=False, emoji=False).print(_shown(original, written, change))
 
 
 def _require_work(original: "Artefact", precision: Precision) -> None:
@@ -67,7 +70,12 @@ def _require_work(original: "Artefact", precision: Precision) -> None:
 
 
 def _read(
-    files: list[Path], models: tuple[str, ...], positive_tasks: list[str]
+    files: list[Path],
+    fields: "ScoreFields",
+    models: tuple[str, ...],
+    positive_tasks: list[str],
+    *,
+    strict: bool,
 ) -> "ScoreTable | None":
     from evaluation.errors import UnreadableDataError
     from evaluation.scores import read_scores
@@ -78,7 +86,7 @@ def _read(
             raise typer.BadParameter("--count-positive says how to read --data, which is missing.")
         return None
     try:
-        reading = read_scores(files)
+        reading = read_scores(files, fields, strict=strict)
         show_bad_rows(reading.bad_rows)
         table = reading.table.select(models)
         outcomes_of(table, positive_tasks)  # refuses unknown tasks before the work
@@ -115,7 +123,15 @@ def _redraft(draft: ManifestDraft, change: "EncoderChange") -> ManifestDraft:
     calibration = draft.calibration and draft.calibration.model_copy(
         update={"note": "Fitted with the encoder in fp32."}
     )
-    changed = {"precision": Precision.INT8_DYNAMIC, "export": entry, "calibration": calibration}
+    validation = draft.validation and draft.validation.model_copy(
+        update={"note": "Measured with the encoder in fp32."}
+    )
+    changed = {
+        "precision": Precision.INT8_DYNAMIC,
+        "export": entry,
+        "calibration": calibration,
+        "validation": validation,
+    }
     return draft.model_copy(update=changed)
 
 

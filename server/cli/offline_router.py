@@ -1,6 +1,6 @@
 """An artefact as a router without a server, deciding by the server's own code."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -12,6 +12,7 @@ from encoders.artefact.bundle import Artefact
 from evaluation.routed import RankedModel, RoutedPrompt
 from evaluation.routing import route_table
 from evaluation.texts import EncodedTexts, Progress, TextEncoder
+from scoring.errors import UnknownModelError
 from scoring.routers import Router, RouterScores, TemperatureCalibration, build_router
 from server.cli.wanted import Wanted
 from server.deciding import decide
@@ -56,6 +57,17 @@ class OfflineRouter:
             costs={model: cost for model, cost in costs if not np.isnan(cost)},
             calibration=TemperatureCalibration(fitted.temperature) if fitted else None,
         )
+
+    def require_models(self, models: Iterable[str]) -> None:
+        """Refuses a model that the router does not choose among.
+
+        Raises:
+            UnknownModelError: Names the first.
+        """
+        known = self.router.models()
+        for model in models:
+            if model not in known:
+                raise UnknownModelError(f"The router knows no model {model}: {', '.join(known)}.")
 
     def route(self, vectors: NDArray[np.float32], wanted: Wanted) -> tuple[Decision, ...]:
         """Decides for each of (n, d) vectors of prompts, n at least 1.

@@ -3,8 +3,9 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
@@ -87,6 +88,7 @@ def route(
     strict: Annotated[bool, typer.Option("--strict", help="Fail at the first bad row.")] = False,
 ) -> None:
     """Choose a model for each prompt, offline or by a server, and say how good the choices are."""
+    from evaluation.routed import routed_lines
     from evaluation.scores import ScoreFields
     from server.cli.remote_router import RemoteRouter
     from server.cli.wanted import Wanted, rule_of
@@ -104,13 +106,61 @@ def route(
     )
     reading = _read(data or [], prompt or [], ScoreFields(prompt_field, task_field), strict=strict)
     reading = reading.first(limit)
+    measure = _Measure.of(reading, count_positive or [], training or [], report, seed)
     if address:
         remote = RemoteRouter(address, router, concurrency, timeout)
         routed = _routed_remotely(remote, reading, wanted)
     else:
         routed = _routed_offline(Path(router), reading, wanted)
-    measured = _measured(routed, reading, count_positive or [], training or [], seed)
-    _deliver(routed, measured, out, digits, report)
+    deliver_lines(routed_lines(routed, digits), out)
+    _report(routed, measure.report(routed) if measure else None, out, report)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Measure:
+    """What accuracy is measured on, known to fit before anything is encoded."""
+
+    table: "ScoreTable"
+    positive_tasks: Sequence[str]
+    training: "ScoreTable | None"
+    seed: int
+
+    @classmethod
+    def of(
+        cls,
+        reading: "PromptReading",
+        positive_tasks: Sequence[str],
+        training: Sequence[Path],
+        report: Path | None,
+        seed: int,
+    ) -> Self | None:
+        """Checks the flags against the data; None where the data has no scores."""
+        from evaluation.errors import EvaluationError
+        from evaluation.ways import TaskRows, reference_means
+
+        if reading.table is None:
+            if report is not None:
+                raise failure("The data has no scores, so there is no accuracy to report.")
+            return None
+        try:
+            known = _training_table(training)
+            reference_means(TaskRows.of(reading.table, positive_tasks), known, positive_tasks)
+        except EvaluationError as error:
+            raise failure(str(error)) from None
+        return cls(reading.table, positive_tasks, known, seed)
+
+    def report(self, routed: "Sequence[RoutedPrompt]") -> "RoutingReport":
+        """Measures choices."""
+        from evaluation.errors import EvaluationError
+        from evaluation.routing import accuracy, model_indexes
+
+        try:
+            choices = model_indexes(self.table, [each.model for each in routed])
+            return accuracy(
+                self.table, choices, self.positive_tasks, training=self.training, seed=self.seed
+            )
+        except EvaluationError as error:
+            raise failure(str(error)) from None
 
 
 def _read(
@@ -168,26 +218,6 @@ def _routed_remotely(
     return list(map(routed_result, reading.prompts, reading.tasks, results))
 
 
-def _measured(
-    routed: "Sequence[RoutedPrompt]",
-    reading: "PromptReading",
-    positive_tasks: Sequence[str],
-    training: Sequence[Path],
-    seed: int,
-) -> "RoutingReport | None":
-    from evaluation.errors import EvaluationError
-    from evaluation.routing import accuracy, model_indexes
-
-    if reading.table is None:
-        return None
-    try:
-        choices = model_indexes(reading.table, [each.model for each in routed])
-        known = _training_table(training)
-        return accuracy(reading.table, choices, positive_tasks, training=known, seed=seed)
-    except EvaluationError as error:
-        raise failure(str(error)) from None
-
-
 def _training_table(files: Sequence[Path]) -> "ScoreTable | None":
     from evaluation.scores import read_scores
 
@@ -198,25 +228,20 @@ def _training_table(files: Sequence[Path]) -> "ScoreTable | None":
     return reading.table
 
 
-def _deliver(
+def _report(
     routed: "Sequence[RoutedPrompt]",
     measured: "RoutingReport | None",
     out: Path,
-    digits: int | None,
     report: Path | None,
 ) -> None:
     from rich.console import Console
 
-    from evaluation.routed import routed_lines
     from evaluation.routing_tables import calls_table, report_record, routing_tables
 
-    deliver_lines(routed_lines(routed, digits), out)
     console = Console(stderr=out == STANDARD_OUTPUT)
     if measured is not None:
         console.print(routing_tables(measured))
     elif len(routed) > 1:
         console.print(calls_table([each.model for each in routed]))
-    if report is not None:
-        if measured is None:
-            raise failure("The data has no scores, so there is no accuracy to report.")
+    if report is not None and measured is not None:
         deliver_lines([json.dumps(report_record(measured), indent=2) + "\n"], report)

@@ -1,16 +1,22 @@
 """`pointsman train`: a router from a table of scores."""
 
 import importlib.util
+import os
 import shutil
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from server.cli.flags import refuse
+from server.cli.delivery import failure
+
+if TYPE_CHECKING:
+    from encoders.training.data import TrainingData
+    from encoders.training.hyperparameters import Hyperparameters
 
 _EXTRA = ("torch", "transformers", "accelerate", "sklearn", "matplotlib")
 _INTERRUPTED_EXIT = 130
+_MOST_SEED = 2**32 - 1
 _LOSS, _ENCODER = "Loss", "Encoder"
 _LEARNING, _EMBEDDINGS, _RUN = "Learning", "Embeddings of the models", "Run"
 
@@ -38,6 +44,9 @@ def train(
         list[str] | None,
         typer.Option(help="Task in which a score above 0 counts as right; may be repeated."),
     ] = None,
+    prompt_field: Annotated[str, typer.Option(help="Name of the prompt.")] = "prompt",
+    task_field: Annotated[str, typer.Option(help="Name of the task.")] = "task",
+    strict: Annotated[bool, typer.Option("--strict", help="Fail at the first bad row.")] = False,
     encoder: Annotated[
         Path | None,
         typer.Option(
@@ -160,9 +169,13 @@ def train(
     precision: Annotated[
         Literal["auto", "fp32", "bf16", "fp16"] | None, typer.Option(rich_help_panel=_RUN)
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of everything random.", rich_help_panel=_RUN)] = 0,
+    seed: Annotated[
+        int,
+        typer.Option(min=0, max=_MOST_SEED, help="Of everything random.", rich_help_panel=_RUN),
+    ] = 0,
     split_seed: Annotated[
-        int, typer.Option(help="Of the validation rows.", rich_help_panel=_RUN)
+        int,
+        typer.Option(min=0, max=_MOST_SEED, help="Of the validation rows.", rich_help_panel=_RUN),
     ] = 0,
     work: Annotated[
         Path | None,
@@ -189,7 +202,11 @@ def train(
     try:
         _train(given)
     except (TrainingError, EncodersError, EvaluationError, ScoringError) as error:
-        refuse(error)
+        raise failure(str(error)) from None
+    except OSError as error:
+        place = f"{error.filename} " if error.filename else ""
+        sentence = f"{place}can't be read or written ({error.strerror or error})"
+        raise failure(f"{sentence}; the same command goes on from the last checkpoint") from None
     except KeyboardInterrupt:
         typer.echo("Interrupted; the same command goes on from the last checkpoint.", err=True)
         raise typer.Exit(_INTERRUPTED_EXIT) from None
@@ -199,56 +216,85 @@ def _require_extra() -> None:
     """Refuses in a sentence what an import would only refuse in a traceback."""
     missing = [name for name in _EXTRA if importlib.util.find_spec(name) is None]
     if missing:
-        sentence = f"training needs {missing[0]}; install pointsman-server[train]"
-        refuse(ModuleNotFoundError(sentence))
+        sentence = f"training needs {missing[0]}; run pip install '.[train]' in the repository"
+        raise failure(sentence)
 
 
 def _train(given: dict[str, Any]) -> None:
-    import encoders.training.trainer
-    from encoders.artefact.bundle import require_replaceable
-    from encoders.training.processes import is_main_process
-    from server.cli.train_data import hyperparameters, read_training_data
-    from server.cli.train_display import Display
-    from server.cli.train_router import source_of, write_router
+    from contextlib import nullcontext
 
-    out, main = given["out"], is_main_process()
-    require_replaceable(out)
-    work = given["work"] or out.with_name(f"{out.name}.training")
-    if given["restart"] and main:
-        forget(work)
+    from encoders.training.processes import is_main_process
+    from encoders.training.workspace import held
+    from server.cli.train_data import hyperparameters, read_training_data
+    from server.cli.train_router import source_of
+
+    out, main = given["out"].resolve(), is_main_process()
+    work = (given["work"] or out.with_name(f"{out.name}.training")).resolve()
+    _require_places(out, work)
     learnt, judged = read_training_data(given, speak=main)
     source = source_of(given["encoder"])
     chosen = hyperparameters(given, learnt)
-    with Display(speak=main) as display:
+    with held(work) if main else nullcontext():
+        if given["restart"] and main:
+            forget(work)
+        _learn(given, (learnt, judged), source, chosen, out, work)
+
+
+def _learn(
+    given: dict[str, Any],
+    rows: "tuple[TrainingData, TrainingData]",
+    source: Path,
+    chosen: "Hyperparameters",
+    out: Path,
+    work: Path,
+) -> None:
+    """Trains, and writes the router in the main process."""
+    import encoders.training.trainer
+    from encoders.training.processes import is_main_process
+    from server.cli.train_display import Display
+    from server.cli.train_router import write_router
+
+    positive = given["count_positive"] or ()
+    with Display(speak=is_main_process()) as display:
         trained = encoders.training.trainer.train(
-            learnt,
-            judged,
-            source,
-            chosen,
-            work,
-            positive_tasks=given["count_positive"] or (),
-            watcher=display,
+            *rows, source, chosen, work, positive_tasks=positive, watcher=display
         )
         if trained is None:
             return
         display.stage("exporting")
         name = source.name if given["encoder"] else "all-MiniLM-L6-v2"
-        write_router(out, trained, learnt, judged, chosen, name, given["count_positive"] or ())
-    display.summary(out, trained)
+        write_router(out, trained, *rows, chosen, name, positive)
+    display.summary(given["out"], trained)
     if not given["keep_work"]:
         shutil.rmtree(work)
 
 
+def _require_places(out: Path, work: Path) -> None:
+    """Refuses before the training what could only fail after it."""
+    from encoders.artefact.bundle import require_replaceable
+
+    if out.is_relative_to(work) or work.is_relative_to(out):
+        raise typer.BadParameter(f"--work {work} and --out {out} must not lie in one another.")
+    require_replaceable(out)
+    above = next(each for each in out.parents if each.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise failure(f"{out} can't be written, as {above} is no folder to write in; name another")
+
+
 def forget(work: Path) -> None:
-    """Deletes the checkpoints of a training.
+    """Deletes what a training left in its folder, and keeps the folder, which is locked.
 
     Raises:
         TrainingError: The folder holds something else.
     """
     from encoders.training.errors import TrainingError
 
-    if not work.exists():
-        return
-    if not (work / "training.json").is_file():
+    within = list(work.iterdir())
+    if within and not (work / "training.json").is_file():
         raise TrainingError(f"{work} holds no training; name another folder by --work")
-    shutil.rmtree(work)
+    # The mark goes last: a folder that is half empty is still known as ours.
+    for each in sorted(within, key=lambda each: each.name == "training.json"):
+        if each.is_dir() and not each.is_symlink():
+            shutil.rmtree(each)
+        else:
+            each.unlink()

@@ -18,7 +18,9 @@ class Display:
 
     def __init__(self, *, speak: bool) -> None:
         """Shows nothing where `speak` is false."""
-        self._console = Console(stderr=True, quiet=not speak, soft_wrap=True, highlight=False)
+        self._console = Console(
+            stderr=True, quiet=not speak, soft_wrap=True, highlight=False, markup=False, emoji=False
+        )
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -69,7 +71,7 @@ class Display:
             table.add_row(task, f"{value:.4f}", f"{trained.single_accuracy.tasks[task]:.4f}")
         averages = (trained.accuracy.average, trained.single_accuracy.average)
         table.add_row("average", *(f"{value:.4f}" for value in averages), style="bold")
-        console = Console()
+        console = Console(markup=False, emoji=False)
         console.print(table)
         minutes = trained.history[-1].seconds / _SECONDS
         console.print(

@@ -1,7 +1,7 @@
 """From what was trained to the router that is served."""
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +57,7 @@ def write_router(
         pooling=hyperparameters.pooling,
         max_tokens=hyperparameters.max_tokens,
     )
-    texts = validation.prompts[:_PROOF_PROMPTS]
+    texts = proof_texts(validation, data)
     largest = prove(trained.encoder, exported, texts)
     draft = ManifestDraft(
         kind=hyperparameters.method.value,
@@ -73,6 +73,20 @@ def write_router(
     )
     arrays = {"llm_embeddings": trained.llm_embeddings}
     write_artefact(out, draft, arrays, exported, (trained.curve, trained.metrics))
+
+
+def proof_texts(validation: TrainingData, data: TrainingData) -> tuple[str, ...]:
+    """Up to 1,000 different prompts, of validation and then of training, evenly spread."""
+    judged = tuple(dict.fromkeys(validation.prompts))
+    held = frozenset(judged)
+    learnt = tuple(each for each in dict.fromkeys(data.prompts) if each not in held)
+    chosen = _spread(judged, _PROOF_PROMPTS)
+    return chosen + _spread(learnt, _PROOF_PROMPTS - len(chosen))
+
+
+def _spread(prompts: Sequence[str], most: int) -> tuple[str, ...]:
+    count = min(most, len(prompts))
+    return tuple(prompts[place * len(prompts) // count] for place in range(count))
 
 
 def _models(data: TrainingData) -> tuple[ModelEntry, ...]:

@@ -221,6 +221,46 @@ def test_failures_are_one_sentence_and_exit_1(router, data, tmp_path):
         assert "Traceback" not in result.output
 
 
+def test_what_does_not_fit_the_data_is_refused_before_anything_is_encoded(
+    router, data, tmp_path, monkeypatch
+):
+    def encoded(*_):
+        pytest.fail("it was encoded")
+
+    monkeypatch.setattr("server.cli.offline_router.encode", encoded)
+    scoreless = tmp_path / "p.txt"
+    scoreless.write_text("a\nb\n")
+    pair = ["--strong", LARGE, "--weak", SMALL, "--share", 0.5]
+    route = ["route", "--router", router]
+    for arguments in (
+        [*route, "--data", scoreless, "--report", tmp_path / "r.json"],
+        [*route, "--data", data, "--count-positive", "z"],
+        [*route, "--data", data, "--training", tmp_path / "none.csv"],
+        ["calibrate", router, "--data", data, *pair, "--count-positive", "z"],
+        ["calibrate", router, "--data", data, *pair, "--strong", "huge"],
+        ["calibrate", router, "--data", scoreless, *pair, "--strong", "huge"],
+    ):
+        result = run(*arguments)
+        assert (result.exit_code, "Traceback" in result.output) == (1, False), result.output
+
+
+def test_lines_are_written_even_where_choices_can_t_be_measured(router, tmp_path):
+    data, out = tmp_path / "d.jsonl", tmp_path / "out.jsonl"
+    rows = [{"prompt": each, "scores": {SMALL: 1}} for each in PROMPTS]
+    data.write_text("".join(json.dumps(each) + "\n" for each in rows))
+    result = run("route", "--router", router, "--data", data, "--out", out)
+    assert (result.exit_code, "has no score of" in result.stderr) == (1, True)
+    assert len(out.read_text().splitlines()) == len(PROMPTS)
+
+
+def test_lines_that_a_quote_swallows_are_counted(router, tmp_path):
+    data = tmp_path / "d.csv"
+    data.write_text('prompt,n\nthe cat,1\n"the dog,1\nthe mat,1\na b,1\n')
+    result = run("route", "--router", router, "--data", data)
+    assert "lines 3 to 5 are lost" in result.stderr
+    assert "With them 2 further lines were lost" in result.stderr
+
+
 def test_the_server_chooses_as_we_do_offline(router, data, server):
     flags = ["--data", data, "--digits", 4]
     for policy in ([], ["--policy", "sample", "--temperature", 1], ["--deny", LARGE]):
@@ -352,6 +392,8 @@ def test_what_calibrate_is_refused(router, data, tmp_path):
     assert (unknown.exit_code, "huge" in unknown.stderr) == (1, True)
     absent = run("calibrate", tmp_path, *flags, "--strong", LARGE, "--weak", SMALL)
     assert (absent.exit_code, "manifest" in absent.stderr) == (1, True)
+    same = run("calibrate", router, *flags, "--strong", LARGE, "--weak", LARGE)
+    assert (same.exit_code, "name two models" in same.stderr) == (2, True)
     beyond = ["--data", data, "--share", 1.5, "--strong", LARGE, "--weak", SMALL]
     assert run("calibrate", router, *beyond).exit_code == 2
     (tmp_path / "empty.txt").touch()

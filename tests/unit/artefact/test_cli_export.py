@@ -26,7 +26,10 @@ def router(tmp_path_factory):
     folder = tmp_path_factory.mktemp("routers")
     encoder = tiny_encoder(folder / "source")
     (folder / "curve.png").write_bytes(b"picture")
-    draft = tiny_draft(calibration={"temperature": 0.25, "nll_after": 1.0}, method={"steps": 7})
+    judged = {"rows": 9, "average": 0.7, "best_single_model": "a", "best_single_average": 0.6}
+    draft = tiny_draft(
+        calibration={"temperature": 0.25, "nll_after": 1.0}, method={"steps": 7}, validation=judged
+    )
     vectors = SentenceEncoder.load(encoder, provider=Provider.CPU).encode(PROMPTS).vectors
     # What is common to all prompts says nothing, and would send all of them to one model.
     arrays = {"llm_embeddings": (vectors - vectors.mean(axis=0))[[0, 2, 4]]}
@@ -68,10 +71,13 @@ def test_the_new_router_differs_in_its_encoder_alone(router, tmp_path):
     assert written.manifest.encoder.precision is Precision.INT8_DYNAMIC
     assert written.revision != router.revision
     assert written.manifest.encoder.revision != router.manifest.encoder.revision
-    for name in ("kind", "models", "method", "data", "validation"):
+    for name in ("kind", "models", "method", "data"):
         assert getattr(written.manifest, name) == getattr(router.manifest, name)
     assert written.manifest.calibration.temperature == 0.25
     assert "fp32" in written.manifest.calibration.note
+    before, after = router.manifest.validation, written.manifest.validation
+    assert (before.note, "fp32" in after.note) == ("", True)
+    assert after.model_copy(update={"note": ""}) == before
     np.testing.assert_array_equal(written.arrays["llm_embeddings"], router.arrays["llm_embeddings"])
     assert (tmp_path / "small/curve.png").read_bytes() == b"picture"
     assert Artefact.load(router.directory).revision == router.revision
@@ -108,6 +114,21 @@ def test_the_accuracy_is_that_of_the_data(router, data, tmp_path, positive):
     assert f"{100 * after:.2f}" in result.stdout
     assert f"{100 * (after - before):+.2f}" in result.stdout
     assert written.manifest.export.accuracy_change == pytest.approx(after - before)
+
+
+def test_data_may_be_a_folder_whose_parts_have_other_names(router, data, tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    text = data.read_text().replace('"prompt"', '"q"').replace('"task"', '"kind"')
+    (folder / "scores.jsonl").write_text(text + "{}\n")
+    flags = ["--data", folder, "--prompt-field", "q", "--task-field", "kind"]
+    given = (router.directory, "--out", tmp_path / "small", *flags, "--count-positive", "even")
+    result = run(*given)
+    assert result.exit_code == 0, result.output
+    assert "1 bad rows were left out." in result.stderr
+    assert "Accuracy" in result.stdout
+    strict = run(*given, "--strict")
+    assert (strict.exit_code, "has no q" in strict.stderr) == (1, True)
 
 
 def test_an_encoder_that_points_elsewhere_shows_in_the_figures(router, data, tmp_path, monkeypatch):

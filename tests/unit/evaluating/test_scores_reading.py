@@ -226,9 +226,18 @@ def test_csv_lines_are_counted_as_an_editor_counts_them(write):
         ("line 17", "has a carriage return outside quotes; end lines with a line feed"),
         ("line 18", "has an empty prompt"),
         ("line 19", "has no score of any model"),
-        ("line 20", "begins a quoted field that never ends"),
+        ("line 20", "begins a quoted field that never ends; lines 20 to 21 are lost"),
     ]
     assert reading.table.prompts == ("two\nlines", "good")
+    assert [each.more_lines for each in reading.bad_rows] == [0] * 11 + [1]
+
+
+def test_a_quote_that_swallows_lines_says_which(write):
+    reading = read_scores([write("x.csv", 'prompt,score:a\n"p,1\nq,1\n"r",1\ns,1\n')])
+    (row,) = reading.bad_rows
+    assert (row.place, row.more_lines) == ("line 2", 2)
+    assert row.problem.endswith("; lines 2 to 4 are lost")
+    assert reading.table.prompts == ("s",)
 
 
 @pytest.mark.parametrize(

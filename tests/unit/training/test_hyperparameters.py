@@ -33,6 +33,7 @@ def test_only_routerdc_begins_with_the_sample_sample_loss():
         ({"schedule": "sudden"}, "'sudden' is not a valid Schedule"),
         ({"warm_up": 1.5}, "warm_up is 1.5"),
         ({"dropout": 1.0}, "dropout is 1.0"),
+        ({"seed": 2**32}, "seed is 4294967296; it must be at most 4294967295"),
     ],
 )
 def test_a_value_out_of_range_is_named(changes, message):

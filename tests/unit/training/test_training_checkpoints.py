@@ -1,3 +1,6 @@
+import resource
+import signal
+
 import pytest
 import torch
 from torch import nn
@@ -9,7 +12,7 @@ from encoders.training.checkpoints import (
     write_checkpoint,
 )
 from encoders.training.errors import TrainingError
-from encoders.training.workspace import Workspace
+from encoders.training.workspace import Workspace, held
 
 
 def test_a_checkpoint_comes_back(tmp_path):
@@ -76,3 +79,37 @@ def test_a_workspace_takes_no_folder_of_somebody_else(tmp_path):
 def test_best_weights_that_are_gone_are_named(tmp_path):
     with pytest.raises(TrainingError, match="missing"):
         Workspace(tmp_path, "one").read_best()
+
+
+def test_a_full_disk_is_one_sentence_and_the_old_checkpoint_stays(tmp_path):
+    path = tmp_path / "c"
+    write_checkpoint(path, {"a": torch.ones(3)}, {"step": 1})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+        with pytest.raises(TrainingError, match="the same command goes on"):
+            write_checkpoint(path, {"a": torch.ones(30_000)}, {"step": 2})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert read_checkpoint(path).state == {"step": 1}
+    assert [each.name for each in tmp_path.iterdir()] == ["c"]
+
+
+def test_a_folder_is_held_by_one_training_at_a_time(tmp_path):
+    with held(tmp_path / "w"):
+        with pytest.raises(TrainingError, match="another training uses"), held(tmp_path / "w"):
+            pytest.fail("it was held twice")
+        Workspace(tmp_path / "w", "one").open()
+    with held(tmp_path / "w"):
+        Workspace(tmp_path / "w", "one").open()
+
+
+def test_a_folder_in_which_nothing_was_written_does_not_stay(tmp_path):
+    with held(tmp_path / "a/w"):
+        assert (tmp_path / "a/w").is_dir()
+    assert not (tmp_path / "a/w").exists()
+    (tmp_path / "file").touch()
+    with pytest.raises(TrainingError, match="can't be used"), held(tmp_path / "file/w"):
+        pytest.fail("it is no folder")

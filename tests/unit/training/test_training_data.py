@@ -6,6 +6,7 @@ import pytest
 
 from encoders.training.data import (
     TrainingData,
+    apart_from,
     fingerprint,
     informative,
     require_same_models,
@@ -95,3 +96,11 @@ def test_a_fingerprint_is_of_the_content():
     changed[0, 0] += 1e-9
     assert fingerprint(data) != fingerprint(dataclasses.replace(data, scores=changed))
     assert fingerprint(data) != fingerprint(dataclasses.replace(data, tasks=("u",) * 4))
+
+
+def test_rows_whose_prompts_are_validated_on_are_left_out():
+    data = table(["s", "t", "s"], ("a", "b", "a"))
+    left = apart_from(data, table(["u"], ("a",)))
+    assert (left.prompts, left.tasks) == (("b",), ("t",))
+    assert (left.scores == data.scores[[1]]).all()
+    assert apart_from(data, table(["u"], ("c",))).prompts == data.prompts

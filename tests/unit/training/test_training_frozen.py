@@ -1,4 +1,5 @@
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -54,6 +55,30 @@ def test_a_step_above_kept_states_is_the_same_step(tiny, tmp_path, monkeypatch):
     for name, array in kept.items():
         if name.startswith("network."):
             np.testing.assert_allclose(array, computed[name], atol=2e-4, err_msg=name)
+
+
+def test_all_sets_and_processes_share_one_budget(tiny, monkeypatch):
+    encoder = Source.read(tiny).load(None)
+    tokens = tokenise(PROMPTS, Source.read(tiny), 12)
+    alone = Accelerator(cpu=True)
+
+    def kept(budget, processes=1, beside=None):
+        monkeypatch.setattr(frozen, "MOST_BYTES", budget)
+        several = SimpleNamespace(
+            num_processes=processes,
+            mixed_precision="no",
+            device=alone.device,
+            autocast=alone.autocast,
+        )
+        return keep_frozen(encoder, 1, tokens, several, beside=beside)
+
+    states = kept(10**6)
+    assert states.size == int(tokens.lengths.sum()) * 32 * 4
+    assert isinstance(kept(2 * states.size, beside=states), FrozenStates)
+    assert kept(2 * states.size - 1, beside=states) is tokens
+    assert isinstance(kept(2 * states.size, beside=tokens), FrozenStates)
+    assert isinstance(kept(2 * states.size, processes=2), FrozenStates)
+    assert kept(2 * states.size, processes=3) is tokens
 
 
 def test_counted_targets_are_what_the_validation_counts(tiny, tmp_path):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from transformers import T5Config, T5Model
 
 from encoders.errors import EncoderInvalidError, EncoderNotFoundError
 from encoders.pooling import Pooling, pool
@@ -11,6 +12,7 @@ from encoders.training.encoding import tokenise
 from encoders.training.errors import TrainingError
 from encoders.training.network import RouterNetwork
 from encoders.training.source import Source, freeze, write_encoder
+from tests.unit.encoding.tiny_bert import tiny_tokenizer
 from tests.unit.training.tiny_encoder import write_tiny_encoder
 
 
@@ -94,3 +96,11 @@ def test_vectors_are_pooled_as_they_are_when_served(tiny, pooling):
 def test_more_tokens_than_positions_are_refused(tiny):
     with pytest.raises(TrainingError, match="only 16 positions"):
         tokenise(["a"], Source.read(tiny), 17)
+
+
+def test_an_encoder_with_a_decoder_is_refused(tmp_path):
+    config = T5Config(d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2, vocab_size=20)
+    T5Model(config).save_pretrained(tmp_path)
+    tiny_tokenizer().save(str(tmp_path / "tokenizer.json"))
+    with pytest.raises(EncoderInvalidError, match="an encoder with a decoder"):
+        Source.read(tmp_path).load(None)
