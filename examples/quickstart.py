@@ -132,6 +132,9 @@ def running_server(home: Path) -> Iterator[Server]:
     socket, log = home / "pointsman.sock", home / "server.log"
     command = [sys.executable, "-m", "server.cli", "serve"]
     command += ["--socket", str(socket), "--state", str(home / "state")]
+    # The default router recalls 20 neighbours, which would be all the examples for every prompt.
+    command += ["--set", "routers.default.kind=smoothie"]
+    command += ["--set", f"routers.default.neighbours={NEIGHBOURS}"]
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output)  # noqa: S603  our own
     try:
