@@ -104,9 +104,10 @@ def route(
     wanted = Wanted(
         rule_of(policy, parameters, seed), tuple(candidates or ()), frozenset(deny or ())
     )
-    reading = _read(data or [], prompt or [], ScoreFields(prompt_field, task_field), strict=strict)
-    reading = reading.first(limit)
-    measure = _Measure.of(reading, count_positive or [], training or [], report, seed)
+    fields = ScoreFields(prompt_field, task_field)
+    reading = _read(data or [], prompt or [], fields, strict=strict).first(limit)
+    known = _training_table(training or [], fields)
+    measure = _Measure.of(reading, count_positive or [], known, report, seed)
     if address:
         remote = RemoteRouter(address, router, concurrency, timeout)
         routed = _routed_remotely(remote, reading, wanted)
@@ -130,7 +131,7 @@ class _Measure:
         cls,
         reading: "PromptReading",
         positive_tasks: Sequence[str],
-        training: Sequence[Path],
+        training: "ScoreTable | None",
         report: Path | None,
         seed: int,
     ) -> Self | None:
@@ -143,11 +144,10 @@ class _Measure:
                 raise failure("The data has no scores, so there is no accuracy to report.")
             return None
         try:
-            known = _training_table(training)
-            reference_means(TaskRows.of(reading.table, positive_tasks), known, positive_tasks)
+            reference_means(TaskRows.of(reading.table, positive_tasks), training, positive_tasks)
         except EvaluationError as error:
             raise failure(str(error)) from None
-        return cls(reading.table, positive_tasks, known, seed)
+        return cls(reading.table, positive_tasks, training, seed)
 
     def report(self, routed: "Sequence[RoutedPrompt]") -> "RoutingReport":
         """Measures choices."""
@@ -218,12 +218,16 @@ def _routed_remotely(
     return list(map(routed_result, reading.prompts, reading.tasks, results))
 
 
-def _training_table(files: Sequence[Path]) -> "ScoreTable | None":
+def _training_table(files: Sequence[Path], fields: "ScoreFields") -> "ScoreTable | None":
+    from evaluation.errors import EvaluationError
     from evaluation.scores import read_scores
 
     if not files:
         return None
-    reading = read_scores(files)
+    try:
+        reading = read_scores(files, fields)
+    except EvaluationError as error:
+        raise failure(str(error)) from None
     show_bad_rows(reading.bad_rows)
     return reading.table
 

@@ -123,6 +123,14 @@ def test_positive_tasks_and_training_rows_reach_the_report(router, data, tmp_pat
     assert said["baselines_found_on"] == "training rows"
 
 
+def test_training_rows_have_the_fields_of_the_data(router, data, tmp_path):
+    renamed, report = tmp_path / "renamed.jsonl", tmp_path / "report.json"
+    renamed.write_text(data.read_text().replace('"prompt"', '"instruction"'))
+    flags = ["--prompt-field", "instruction", "--training", renamed, "--report", report]
+    assert run("route", "--router", router, "--data", renamed, *flags).exit_code == 0
+    assert json.loads(report.read_text())["baselines_found_on"] == "training rows"
+
+
 @pytest.mark.parametrize(
     ("name", "content"), [("p.txt", "a b\n\nc d\n"), ("p.csv", "q,n\na b,1\n")]
 )
