@@ -8,7 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.errors import NoCandidateError, RouterUnreadyError, UnknownModelError
-from scoring.policies import Budget, Choice, Threshold, choose
+from scoring.policies import (
+    Budget,
+    Choice,
+    FirstConfident,
+    NearestConfidence,
+    Rule,
+    Threshold,
+    choose,
+)
 from scoring.routers import RouterFallback, RouterScores, TemperatureCalibration, entropy
 from server.names import some_of
 from server.requests import Decision, RankedModel, RouteRequest
@@ -70,7 +78,7 @@ def decide(
         ranking=_ranking(choice, models, known, probabilities, costs),
         margin=margin,
         entropy=None if probabilities is None else float(entropy(probabilities)),
-        fallback=scores.fallback[0],
+        fallback=_unsure(choice, scores.fallback[0]),
         neighbours_used=int(scores.neighbours_used[0]),
         voters_used=int(scores.voters_used[0]),
     )
@@ -121,11 +129,33 @@ def require_allowed(request: RouteRequest, models: Sequence[str], *, growing: bo
     choices = [model for model in models if allows(request, model)]
     if not choices:
         raise _none_allowed(request, known)
-    rule = request.policy.rule
+    _require_policy(request.policy.rule, models, choices, growing=growing)
+
+
+def _require_policy(
+    rule: Rule, models: Sequence[str], choices: Sequence[str], *, growing: bool
+) -> None:
     if isinstance(rule, Threshold):
         for field, model in (("strong", rule.strong), ("weak", rule.weak)):
             if model not in choices:
                 raise _unknown(f"policy.threshold.{field}", model, choices)
+    elif not growing:
+        known = frozenset(models)
+        for field, model in _named(rule):
+            if model not in known:
+                raise _unknown(field, model, models)
+
+
+def _named(rule: Rule) -> list[tuple[str, str]]:
+    """Fields and the models that they name, which need be of the router, though not allowed."""
+    match rule:
+        case FirstConfident():
+            field = "policy.first_confident.preference"
+            return [(f"{field}[{index}]", model) for index, model in enumerate(rule.preference)]
+        case NearestConfidence():
+            return [("policy.nearest_confidence.weights", model) for model, _ in rule.weights]
+        case _:
+            return []
 
 
 def _none_allowed(
@@ -155,6 +185,13 @@ def _chosen(request: RouteRequest, models: Sequence[str], scores: Floats, costs:
     except NoCandidateError as error:
         field = _FIELDS.get(error.field, error.field)
         raise NoCandidateError(str(error), field=field) from None
+
+
+def _unsure(choice: Choice, fallback: RouterFallback | None) -> RouterFallback | None:
+    if not choice.unsure:
+        return fallback
+    message = f"{choice.unsure} {fallback.message}" if fallback else choice.unsure
+    return RouterFallback("NOT_CONFIDENT", message)
 
 
 def _margin(choice: Choice, scores: Floats) -> float | None:

@@ -9,12 +9,16 @@
 
 from scoring.policies.calibrate import share_at, strong_leads, threshold_for_share
 from scoring.policies.choose import Choice, choose
+from scoring.policies.fit import fit_nearest
 from scoring.policies.softmax import softmax
 from scoring.policies.values import (
     ArgMax,
     Budget,
     CostPenalty,
+    FirstConfident,
+    NearestConfidence,
     Policy,
+    RandomConfident,
     Rule,
     Sample,
     Stickiness,
@@ -26,12 +30,16 @@ __all__ = [
     "Budget",
     "Choice",
     "CostPenalty",
+    "FirstConfident",
+    "NearestConfidence",
     "Policy",
+    "RandomConfident",
     "Rule",
     "Sample",
     "Stickiness",
     "Threshold",
     "choose",
+    "fit_nearest",
     "share_at",
     "softmax",
     "strong_leads",

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scoring.errors import InvalidArrayError, NoCandidateError, RouterUnreadyError
+from scoring.policies.confident import take_first, take_nearest, take_random
 from scoring.policies.rules import (
     Floats,
     Taken,
@@ -21,7 +22,10 @@ from scoring.policies.values import (
     ArgMax,
     Budget,
     CostPenalty,
+    FirstConfident,
+    NearestConfidence,
     Policy,
+    RandomConfident,
     Rule,
     Sample,
     Stickiness,
@@ -38,11 +42,14 @@ class Choice:
         order: (K,) int64, places of all models by score, best first, NaN last;
             equal scores keep their order. Whatever the rule, costs don't move it.
         sticky: The rule alone would have taken another model.
+        unsure: Why the rule fell back to the best scores, in one sentence; empty where it
+            didn't.
     """
 
     index: int
     order: NDArray[np.int64]
     sticky: bool
+    unsure: str = ""
 
 
 def choose(policy: Policy, models: Sequence[str], scores: ArrayLike, costs: ArrayLike) -> Choice:
@@ -67,10 +74,10 @@ def choose(policy: Policy, models: Sequence[str], scores: ArrayLike, costs: Arra
     _require_scores(models, known)
     # Numbers near the largest may overflow to an infinity, which compares as it should.
     with np.errstate(over="ignore", invalid="ignore"):
-        worth, index = _taken(policy.rule, models, known, prices)
-        kept = _kept(policy.stickiness, models, worth, index)
+        taken = _taken(policy.rule, models, known, prices)
+        kept = _kept(policy.stickiness, models, taken.worth, taken.place)
     order = np.argsort(-known, kind="stable").astype(np.int64)
-    return Choice(kept, order, sticky=kept != index)
+    return Choice(kept, order, sticky=kept != taken.place, unsure=taken.unsure)
 
 
 def _taken(rule: Rule, models: Sequence[str], scores: Floats, costs: Floats) -> Taken:
@@ -85,6 +92,12 @@ def _taken(rule: Rule, models: Sequence[str], scores: Floats, costs: Floats) -> 
             return take_penalised(rule, scores, costs)
         case Threshold():
             return take_either(rule, models, scores)
+        case RandomConfident():
+            return take_random(rule, scores, costs)
+        case FirstConfident():
+            return take_first(rule, models, scores, costs)
+        case NearestConfidence():
+            return take_nearest(rule, models, scores, costs)
 
 
 def _kept(stickiness: Stickiness | None, models: Sequence[str], worth: Floats, index: int) -> int:

@@ -2,8 +2,19 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
-from scoring.policies.values import Budget, CostPenalty, Policy, Rule, Threshold
+from scoring.policies.values import (
+    ArgMax,
+    Budget,
+    CostPenalty,
+    FirstConfident,
+    NearestConfidence,
+    Policy,
+    RandomConfident,
+    Rule,
+    Threshold,
+)
 
 
 def reference_choice(
@@ -12,21 +23,34 @@ def reference_choice(
     """Returns the place of the model to call, absent where the rule allows none.
 
     Args:
-        policy: How; `Sample` is taken for `ArgMax`.
+        policy: How; `Sample` is taken for `ArgMax`, and `RandomConfident` too.
         models: K distinct names.
         scores: K scores, NaN where unknown.
         costs: K costs, NaN where unknown.
     """
-    worth = _worth(policy.rule, models, scores, costs)
+    rule = policy.rule
+    if isinstance(rule, FirstConfident) and not any(score >= rule.confidence for score in scores):
+        return reference_choice(replace(policy, rule=ArgMax()), models, scores, costs)
+    worth = _worth(rule, models, scores, costs)
     allowed = [place for place in range(len(models)) if not math.isnan(worth[place])]
     if not allowed:
         return None
     best = [place for place in allowed if worth[place] == max(worth[other] for other in allowed)]
-    chosen = min(best, key=lambda place: _precedence(policy.rule, models[place], costs[place]))
+    if isinstance(rule, FirstConfident):
+        best = allowed
+    chosen = min(best, key=lambda place: _precedence(rule, models[place], costs[place]))
     for place in allowed:
         if policy.stickiness and models[place] == policy.stickiness.previous_model:
             return place if worth[chosen] - worth[place] <= policy.stickiness.margin else chosen
     return chosen
+
+
+def reference_confident(rule: RandomConfident, scores: Sequence[float]) -> list[int]:
+    """Returns the places that `RandomConfident` draws among, best first; none is likelier."""
+    known = [place for place, score in enumerate(scores) if not math.isnan(score)]
+    ranked = sorted(known, key=lambda place: -scores[place])
+    confident = [place for place in ranked if scores[place] >= rule.confidence]
+    return confident or ranked[: rule.among]
 
 
 def reference_shares(scores: Sequence[float], temperature: float) -> list[float]:
@@ -48,6 +72,15 @@ def _worth(
             return [score if cost <= rule.max_cost else math.nan for score, cost in pairs]
         case CostPenalty():
             return [score - rule.penalty * cost if rule.penalty else score for score, cost in pairs]
+        case FirstConfident():
+            return [score if score >= rule.confidence else math.nan for score in scores]
+        case NearestConfidence():
+            known = dict(zip(models, scores, strict=True))
+            terms = [weight * known.get(model, math.nan) for model, weight in rule.weights]
+            aim = rule.intercept + sum(terms)
+            return (
+                list(scores) if not math.isfinite(aim) else [-abs(score - aim) for score in scores]
+            )
         case Threshold():
             two = _worth_of_two(rule, dict(zip(models, scores, strict=True)))
             return [two.get(model, math.nan) for model in models]
@@ -62,8 +95,11 @@ def _worth_of_two(rule: Threshold, scores: dict[str, float]) -> dict[str, float]
     return {rule.strong: lead - rule.threshold, rule.weak: 0.0}
 
 
-def _precedence(rule: Rule, model: str, cost: float) -> float:
+def _precedence(rule: Rule, model: str, cost: float) -> tuple[float, float]:
     """Decides between equals, the least first."""
+    price = math.inf if math.isnan(cost) else cost
     if isinstance(rule, Threshold):
-        return float(model == rule.weak)
-    return math.inf if math.isnan(cost) else cost
+        return float(model == rule.weak), 0.0
+    if isinstance(rule, FirstConfident) and model in rule.preference:
+        return float(rule.preference.index(model) - len(rule.preference)), 0.0
+    return 0.0, price

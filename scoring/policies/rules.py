@@ -5,6 +5,7 @@ cost. It is NaN for a model that the rule doesn't allow.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +15,24 @@ from scoring.policies.softmax import softmax
 from scoring.policies.values import Budget, CostPenalty, Sample, Threshold
 
 Floats = NDArray[np.float64]
-Taken = tuple[Floats, int]
-"""The worth of the models (K,), and the place of the one taken."""
+
+
+class Taken(NamedTuple):
+    """What a rule takes."""
+
+    worth: Floats
+    """(K,) of the models."""
+    place: int
+    """Of the one taken."""
+    unsure: str = ""
+    """Why the rule took the best score instead, in one sentence; empty where it didn't."""
 
 
 def take_best(worth: Floats, costs: Floats) -> Taken:
     """Takes the greatest worth; of equals the cheapest, unknown costs last, then the first."""
     best = np.flatnonzero(worth == np.nanmax(worth))
     prices = np.where(np.isnan(costs), np.inf, costs)
-    return worth, int(best[np.argmin(prices[best])])
+    return Taken(worth, int(best[np.argmin(prices[best])]))
 
 
 def take_sample(rule: Sample, scores: Floats) -> Taken:
@@ -33,8 +43,13 @@ def take_sample(rule: Sample, scores: Floats) -> Taken:
     """
     order = np.argsort(-scores, kind="stable")
     reached = np.cumsum(softmax(scores[order], rule.temperature))
-    draw = np.random.Generator(np.random.PCG64(rule.seed)).random() * reached[-1]
-    return scores, int(order[np.searchsorted(reached, draw, side="right")])
+    draw = unit_draw(rule.seed) * reached[-1]
+    return Taken(scores, int(order[np.searchsorted(reached, draw, side="right")]))
+
+
+def unit_draw(seed: int | None) -> float:
+    """One number from [0, 1), the same for the same seed."""
+    return float(np.random.Generator(np.random.PCG64(seed)).random())
 
 
 def take_within(rule: Budget, scores: Floats, costs: Floats) -> Taken:
@@ -97,7 +112,8 @@ def take_either(rule: Threshold, models: Sequence[str], scores: Floats) -> Taken
     worth = np.full(len(models), np.nan)
     worth[strong] = lead - rule.threshold
     worth[weak] = 0.0
-    return np.where(np.isnan(scores), np.nan, worth), strong if worth[strong] >= 0 else weak
+    index = strong if worth[strong] >= 0 else weak
+    return Taken(np.where(np.isnan(scores), np.nan, worth), index)
 
 
 def _lead(strong: float, weak: float) -> float:

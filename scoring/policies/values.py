@@ -78,7 +78,83 @@ class Threshold:
         _require(self.strong != self.weak, "weak", "another model than strong")
 
 
-Rule: TypeAlias = ArgMax | Sample | Budget | CostPenalty | Threshold
+@dataclass(frozen=True, slots=True)
+class RandomConfident:
+    """Draws uniformly among the models whose score is the confidence or more.
+
+    Where none is so confident, draws among the best few scores instead.
+
+    Raises:
+        InvalidArrayError: A number is out of its range.
+    """
+
+    confidence: float
+    """Finite, in the unit of the scores."""
+    among: int = 1
+    """1 or more: the best scores to draw among where no model is confident."""
+    seed: int | None = None
+    """0 or more; makes the draw repeatable. Without it every draw is a fresh one."""
+
+    def __post_init__(self) -> None:
+        _require(math.isfinite(self.confidence), "confidence", "a finite number")
+        _require(self.among >= 1, "among", "1 or more")
+        _require(self.seed is None or self.seed >= 0, "seed", "0 or more, or absent")
+
+
+@dataclass(frozen=True, slots=True)
+class FirstConfident:
+    """Takes the most preferred of the models whose score is the confidence or more.
+
+    Where none is so confident, takes the best score.
+
+    Raises:
+        InvalidArrayError: The confidence is not finite, or a model is preferred twice.
+    """
+
+    confidence: float
+    """Finite, in the unit of the scores."""
+    preference: tuple[str, ...] = ()
+    """Models, most preferred first; the others come after them, the cheapest first."""
+
+    def __post_init__(self) -> None:
+        _require(math.isfinite(self.confidence), "confidence", "a finite number")
+        distinct = len(set(self.preference)) == len(self.preference)
+        _require(distinct, "preference", "distinct models")
+
+
+@dataclass(frozen=True, slots=True)
+class NearestConfidence:
+    """Takes the score nearest to the one that a linear model predicts for a right answer.
+
+    The prediction is intercept + the sum of weight * score. Where a model that has a weight
+    has no score, takes the best score. `fit_nearest` learns the numbers.
+
+    Raises:
+        InvalidArrayError: A number is not finite, or a model has two weights.
+    """
+
+    weights: tuple[tuple[str, float], ...]
+    """Pairs of a model and its weight."""
+    intercept: float
+
+    def __post_init__(self) -> None:
+        finite = all(math.isfinite(weight) for _, weight in self.weights)
+        _require(finite, "weights", "finite numbers")
+        distinct = len({model for model, _ in self.weights}) == len(self.weights)
+        _require(distinct, "weights", "of distinct models")
+        _require(math.isfinite(self.intercept), "intercept", "a finite number")
+
+
+Rule: TypeAlias = (
+    ArgMax
+    | Sample
+    | Budget
+    | CostPenalty
+    | Threshold
+    | RandomConfident
+    | FirstConfident
+    | NearestConfidence
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,9 @@ class PolicyName(enum.StrEnum):
     BUDGET = "budget"
     COST_PENALTY = "cost-penalty"
     THRESHOLD = "threshold"
+    RANDOM_CONFIDENT = "random-confident"
+    FIRST_CONFIDENT = "first-confident"
+    NEAREST_CONFIDENCE = "nearest-confidence"
 
 
 def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:

@@ -11,13 +11,26 @@ from pointsman.client import (
     AsyncClient,
     BudgetPolicy,
     CostPenaltyPolicy,
+    FirstConfidentPolicy,
+    NearestConfidencePolicy,
     PointsmanError,
     Policy,
+    RandomConfidentPolicy,
     RouteResult,
     SamplePolicy,
     ThresholdPolicy,
 )
-from scoring.policies import ArgMax, Budget, CostPenalty, Rule, Sample, Threshold
+from scoring.policies import (
+    ArgMax,
+    Budget,
+    CostPenalty,
+    FirstConfident,
+    NearestConfidence,
+    RandomConfident,
+    Rule,
+    Sample,
+    Threshold,
+)
 from server.cli.wanted import Wanted
 
 _MOST_ATTEMPTS = 100
@@ -137,6 +150,12 @@ def client_policy(rule: Rule) -> Policy:
             return CostPenaltyPolicy(penalty)
         case Threshold(strong, weak, threshold):
             return ThresholdPolicy(strong, weak, threshold)
+        case RandomConfident(confidence, among, seed):
+            return RandomConfidentPolicy(confidence, among, seed)
+        case FirstConfident(confidence, preference):
+            return FirstConfidentPolicy(confidence, preference)
+        case NearestConfidence(weights, intercept):
+            return NearestConfidencePolicy(dict(weights), intercept)
 
 
 def routed_result(prompt: str, task: str, result: RouteResult) -> RoutedPrompt:

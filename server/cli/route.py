@@ -56,6 +56,21 @@ def route(
     strong: Annotated[str | None, typer.Option(help="Of --policy threshold.")] = None,
     weak: Annotated[str | None, typer.Option(help="Of --policy threshold.")] = None,
     threshold: Annotated[float | None, typer.Option(help="Of --policy threshold.")] = None,
+    confidence: Annotated[
+        float | None,
+        typer.Option(help="Of the confident policies: the score that a confident model has."),
+    ] = None,
+    among: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of --policy random-confident: the best to draw among else."),
+    ] = None,
+    prefer: Annotated[
+        list[str] | None,
+        typer.Option(help="Of --policy first-confident, best first; may be repeated."),
+    ] = None,
+    prediction: Annotated[
+        Path | None, typer.Option(help="Of --policy nearest-confidence: what `calibrate` wrote.")
+    ] = None,
     candidates: Annotated[
         list[str] | None, typer.Option(help="Only this model may be called; may be repeated.")
     ] = None,
@@ -100,6 +115,7 @@ def route(
     parameters = {
         "temperature": temperature, "max_cost": max_cost, "penalty": penalty,
         "strong": strong, "weak": weak, "threshold": threshold,
+        "confidence": confidence, "among": among, "prefer": prefer, "prediction": prediction,
     }  # fmt: skip
     wanted = Wanted(
         rule_of(policy, parameters, seed), tuple(candidates or ()), frozenset(deny or ())

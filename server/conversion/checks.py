@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence, Sized
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +68,25 @@ class Checks:
             self.refuse(field, "has control characters; leave them out")
         elif name != name.strip():
             self.refuse(field, "begins or ends with a blank; leave it out")
+
+    def models(self, models: Sequence[str], field: str) -> None:
+        """Names of models, not more than a request may have."""
+        self.few(models, field)
+        for index, model in enumerate(models):
+            self.name(model, f"{field}[{index}]")
+
+    def few(self, models: Sized, field: str) -> None:
+        """Not more models than a request may name.
+
+        Raises:
+            InvalidRequestError: There are more; what is gathered so far is told too.
+        """
+        most = self.limits.candidates
+        if len(models) > most:
+            self.refuse(
+                field, f"has {len(models)} names, more than the {most} allowed (limits.candidates)"
+            )
+            self.raise_if_any()
 
     def space(self, name: str) -> None:
         """The caller's name for its embedding space."""

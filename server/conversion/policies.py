@@ -7,7 +7,10 @@ from scoring.policies import (
     ArgMax,
     Budget,
     CostPenalty,
+    FirstConfident,
+    NearestConfidence,
     Policy,
+    RandomConfident,
     Rule,
     Sample,
     Stickiness,
@@ -39,6 +42,12 @@ def _check_rule(message: pb.Policy, checks: Checks) -> None:
             checks.number(_given(message.cost_penalty, "penalty"), field, least=0)
         case "threshold":
             _check_threshold(message.threshold, checks)
+        case "random_confident":
+            _check_random(message.random_confident, checks)
+        case "first_confident":
+            _check_first(message.first_confident, checks)
+        case "nearest_confidence":
+            _check_nearest(message.nearest_confidence, checks)
 
 
 def _check_threshold(rule: pb.Policy.Threshold, checks: Checks) -> None:
@@ -47,6 +56,29 @@ def _check_threshold(rule: pb.Policy.Threshold, checks: Checks) -> None:
     if rule.strong and rule.strong == rule.weak:
         checks.refuse("policy.threshold.weak", "is the strong model too; name another")
     checks.number(_given(rule, "threshold"), "policy.threshold.threshold")
+
+
+def _check_random(rule: pb.Policy.RandomConfident, checks: Checks) -> None:
+    checks.number(_given(rule, "confidence"), "policy.random_confident.confidence")
+    if rule.HasField("among") and rule.among < 1:
+        checks.refuse("policy.random_confident.among", "is 0; must be 1 or more, or absent")
+
+
+def _check_first(rule: pb.Policy.FirstConfident, checks: Checks) -> None:
+    field = "policy.first_confident"
+    checks.number(_given(rule, "confidence"), f"{field}.confidence")
+    checks.models(rule.preference, f"{field}.preference")
+    if len(set(rule.preference)) < len(rule.preference):
+        checks.refuse(f"{field}.preference", "names a model twice; name it once")
+
+
+def _check_nearest(rule: pb.Policy.NearestConfidence, checks: Checks) -> None:
+    field = "policy.nearest_confidence"
+    checks.few(rule.weights, f"{field}.weights")
+    for model, weight in sorted(rule.weights.items()):
+        checks.name(model, f"{field}.weights")
+        checks.number(weight, f"{field}.weights")
+    checks.number(_given(rule, "intercept"), f"{field}.intercept")
 
 
 def _given(message: Message, field: str) -> float | None:
@@ -66,8 +98,24 @@ def _rule(message: pb.Policy) -> Rule:
         case "threshold":
             rule = message.threshold
             return Threshold(rule.strong, rule.weak, rule.threshold)
+        case "random_confident":
+            return _random(message.random_confident)
+        case "first_confident":
+            first = message.first_confident
+            return FirstConfident(first.confidence, tuple(first.preference))
+        case "nearest_confidence":
+            nearest = message.nearest_confidence
+            return NearestConfidence(tuple(sorted(nearest.weights.items())), nearest.intercept)
         case _:
             return ArgMax()
+
+
+def _random(rule: pb.Policy.RandomConfident) -> RandomConfident:
+    return RandomConfident(
+        rule.confidence,
+        rule.among if rule.HasField("among") else 1,
+        rule.seed if rule.HasField("seed") else None,
+    )
 
 
 def _stickiness(message: pb.Policy) -> Stickiness | None:

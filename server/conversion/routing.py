@@ -1,7 +1,5 @@
 """RoutePrompt, from the wire and back."""
 
-from collections.abc import Sequence
-
 from pointsman.v1 import routing_service_pb2 as pb
 from server.conversion.checks import Checks
 from server.conversion.policies import policy_of
@@ -20,8 +18,8 @@ def route_request(message: pb.RoutePromptRequest, settings: Settings) -> RouteRe
     if message.router:
         checks.pool(message.router, "router")
     checks.space(message.embedding_space)
-    _check_models(message.candidates, "candidates", checks)
-    _check_models(message.denied, "denied", checks)
+    checks.models(message.candidates, "candidates")
+    checks.models(message.denied, "denied")
     if message.candidates and set(message.candidates) <= set(message.denied):
         checks.refuse("denied", "has every candidate, which leaves none; deny fewer")
     policy = policy_of(message.policy, checks)
@@ -64,14 +62,3 @@ def _model_score(ranked: RankedModel) -> pb.ModelScore:
     return pb.ModelScore(
         model=ranked.model, score=ranked.score, probability=ranked.probability, cost=ranked.cost
     )
-
-
-def _check_models(models: Sequence[str], field: str, checks: Checks) -> None:
-    most = checks.limits.candidates
-    if len(models) > most:
-        checks.refuse(
-            field, f"has {len(models)} names, more than the {most} allowed (limits.candidates)"
-        )
-        checks.raise_if_any()
-    for index, model in enumerate(models):
-        checks.name(model, f"{field}[{index}]")

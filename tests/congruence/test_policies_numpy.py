@@ -14,17 +14,25 @@ from scoring.policies import (
     ArgMax,
     Budget,
     CostPenalty,
+    FirstConfident,
+    NearestConfidence,
     Policy,
+    RandomConfident,
     Sample,
     Stickiness,
     Threshold,
     choose,
+    fit_nearest,
     share_at,
     softmax,
     strong_leads,
     threshold_for_share,
 )
-from scoring.policies.reference import reference_choice, reference_shares
+from scoring.policies.reference import (
+    reference_choice,
+    reference_confident,
+    reference_shares,
+)
 
 NAMES = list("abcdefg")
 # Quarters: differences are exact, and ties occur.
@@ -35,6 +43,18 @@ SEEDS = st.integers(0, 2**64 - 1)
 PROPERTY = settings(max_examples=60)
 
 
+def preferences(models):
+    names = st.lists(st.sampled_from([*models, "elsewhere"]), unique=True)
+    return names.map(tuple)
+
+
+def weights(models):
+    """Of some of the models, and now and then of one that isn't there."""
+    named = st.dictionaries(st.sampled_from(models), QUARTERS)
+    absent = st.sampled_from([{}] * 9 + [{"elsewhere": 0.5}])
+    return st.tuples(named, absent).map(lambda pair: tuple({**pair[0], **pair[1]}.items()))
+
+
 @st.composite
 def rules(draw, models):
     pair = draw(st.permutations(models))[:2] if len(models) > 1 else None
@@ -43,6 +63,8 @@ def rules(draw, models):
             st.just(ArgMax()),
             st.integers(0, 5).map(lambda cost: Budget(float(cost))),
             st.integers(0, 4).map(lambda penalty: CostPenalty(penalty / 4)),
+            st.builds(FirstConfident, QUARTERS, preferences(models)),
+            st.builds(NearestConfidence, weights(models), QUARTERS),
             *([QUARTERS.map(lambda least: Threshold(*pair, least))] if pair else []),
         )
     )
@@ -94,6 +116,8 @@ def test_what_is_not_allowed_is_never_chosen(problem):
 @PROPERTY
 def test_the_order_of_models_does_not_matter(problem, seed):
     policy, models, scores, costs = problem
+    # Where nothing is preferred and costs are equal, it is the order that decides.
+    assume(not isinstance(policy.rule, FirstConfident))
     distinct = [score + place / 64 for place, score in enumerate(scores)]  # no ties
     order = np.random.default_rng(seed).permutation(len(models))
     moved = [[row[place] for place in order] for row in (models, distinct, costs)]
@@ -106,8 +130,12 @@ def test_the_order_of_models_does_not_matter(problem, seed):
 @PROPERTY
 def test_a_shift_of_all_scores_changes_no_choice(problem, shift):
     policy, models, scores, costs = problem
+    rule = policy.rule
+    assume(not isinstance(rule, NearestConfidence))
+    if isinstance(rule, FirstConfident):  # its parameter is a score
+        rule = replace(rule, confidence=rule.confidence + shift)
     moved = [score + shift for score in scores]
-    assert chosen(policy, models, moved, costs) == chosen(*problem)
+    assert chosen(replace(policy, rule=rule), models, moved, costs) == chosen(*problem)
 
 
 @given(problems())
@@ -191,6 +219,59 @@ def test_a_draw_goes_along_the_ranking(problem, seed, temperature):
         if rest < 0:
             assert choice.index == place
             return
+
+
+@given(problems(), SEEDS, QUARTERS, st.integers(1, 4))
+@settings(max_examples=200)
+def test_a_draw_among_the_confident_goes_along_the_ranking(problem, seed, confidence, among):
+    _, models, scores, costs = problem
+    assume(not all(map(math.isnan, scores)))
+    rule = RandomConfident(confidence, among, seed)
+    choice = choose(Policy(rule), models, scores, costs)
+    drawn = reference_confident(rule, scores)
+    unsure = max(score for score in scores if not math.isnan(score)) < confidence
+    assert bool(choice.unsure) == unsure
+    if unsure and among == 1:
+        assert choice.index == chosen(Policy(), models, scores, costs)
+    else:
+        draw = np.random.Generator(np.random.PCG64(seed)).random()
+        assert choice.index == drawn[math.floor(draw * len(drawn))]
+
+
+@given(problems(some=QUARTERS), QUARTERS)
+@PROPERTY
+def test_the_first_of_the_confident_is_confident_wherever_one_is(problem, confidence):
+    _, models, scores, costs = problem
+    choice = choose(Policy(FirstConfident(confidence)), models, scores, costs)
+    assert (scores[choice.index] >= confidence) == (max(scores) >= confidence)
+    assert bool(choice.unsure) == (max(scores) < confidence)
+
+
+@given(problems(some=QUARTERS), st.integers(0, 6))
+@PROPERTY
+def test_a_model_weighed_alone_is_taken_unless_its_equal_is_cheaper(problem, place):
+    _, models, scores, costs = problem
+    own = place % len(models)
+    rule = NearestConfidence(((models[own], 1.0),), 0.0)
+    assert scores[choose(Policy(rule), models, scores, costs).index] == scores[own]
+
+
+@given(SEEDS, st.booleans())
+@settings(max_examples=20)
+def test_the_nearest_confidence_is_fitted_by_least_squares(seed, ordered):
+    generator = np.random.default_rng(seed)
+    models, preference = list("abc"), list("cab") if ordered else []
+    scores, qualities = generator.random((50, 3)), generator.integers(0, 2, (50, 3))
+    order = [models.index(name) for name in preference or models]
+    aims = [
+        next((row[place] for place in order if right[place]), 0.5)
+        for row, right in zip(scores, qualities, strict=True)
+    ]
+    rule = fit_nearest(models, scores, qualities, preference=preference)
+    design = np.column_stack([scores, np.ones(50)])
+    # The normal equations.
+    expected = np.linalg.solve(design.T @ design, design.T @ aims)
+    np.testing.assert_allclose([*dict(rule.weights).values(), rule.intercept], expected, atol=1e-9)
 
 
 @pytest.mark.parametrize("temperature", [0.2, 1.0])

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from encoders import SentenceEncoder, write_artefact
 from encoders.artefact.manifest import CalibrationEntry
 from pointsman.client import PointsmanError, SamplePolicy
-from scoring.policies import Sample
+from scoring.policies import Sample, fit_nearest
 from server.cli.remote_router import RemoteRouter
 from server.cli.wanted import Wanted
 from tests.server_process import ServerProcess
@@ -155,6 +155,15 @@ def test_policies_choose(router, data):
     assert {each["model"] for each in strong} == {LARGE}
     dear = routed(*flags, "--policy", "cost-penalty", "--penalty", 100)
     assert {each["model"] for each in dear} == {SMALL}
+    confident = ["--policy", "first-confident", "--confidence", "-9"]
+    preferred = routed(*flags, *confident, "--prefer", TUNED, "--prefer", SMALL)
+    assert {each["model"] for each in preferred} == {TUNED}
+    assert {each["model"] for each in routed(*flags, *confident)} == {SMALL}  # the cheapest
+    unsure = routed(*flags, "--policy", "random-confident", "--confidence", "9")
+    assert [each["model"] for each in unsure] == free
+    assert {each["fallback"] for each in unsure} == {"NOT_CONFIDENT"}
+    drawn = routed(*flags, "--policy", "random-confident", "--confidence", "-9")
+    assert len({each["model"] for each in drawn}) > 1
     sampled, again, other = (
         [each["model"] for each in routed(*flags, "--policy", "sample", "--temperature", 9,
                                           "--seed", seed)]
@@ -205,6 +214,21 @@ def test_long_prompts_are_counted(router):
         ["--router", "r", "--prompt", "p", "--policy", "budget", "--max-cost", "-1"],
         ["--router", "r", "--prompt", "p", "--policy", "sample", "--temperature", "0"],
         ["--router", "r", "--prompt", "p", "--policy", "other"],
+        ["--router", "r", "--prompt", "p", "--policy", "first-confident"],
+        [
+            "--router",
+            "r",
+            "--prompt",
+            "p",
+            "--policy",
+            "budget",
+            "--max-cost",
+            "1",
+            "--prefer",
+            "x",
+        ],
+        ["--router", "r", "--prompt", "p", "--policy", "nearest-confidence", "--prediction", "no"],
+        ["--router", "r", "--prompt", "p", "--policy", "first-confident", "--confidence", "nan"],
         ["--router", "r", "--prompt", "p", "--out", "missing/folder/file"],
         ["--router", "r", "--prompt", "p", "--concurrency", "0"],
     ],
@@ -282,13 +306,19 @@ def test_the_server_chooses_as_we_do_offline(router, data, server):
             assert one["entropy"] == pytest.approx(other["entropy"], abs=2e-4)
 
 
-def test_every_policy_reaches_the_server(router, server):
+def test_every_policy_reaches_the_server(router, server, tmp_path):
+    prediction = tmp_path / "prediction.json"
+    prediction.write_text(json.dumps({"weights": {SMALL: 1.0}, "intercept": 0.0}))
     asked = ["--prompt", "the cat sat"]
     for policy in (
         ["--policy", "budget", "--max-cost", 1],
         ["--policy", "cost-penalty", "--penalty", 100],
         ["--policy", "threshold", "--strong", LARGE, "--weak", SMALL, "--threshold", "-9"],
         ["--policy", "threshold", "--strong", LARGE, "--weak", SMALL, "--threshold", "9"],
+        ["--policy", "random-confident", "--confidence", "-9", "--seed", 3],
+        ["--policy", "random-confident", "--confidence", "9", "--among", 2, "--seed", 3],
+        ["--policy", "first-confident", "--confidence", "-9", "--prefer", TUNED],
+        ["--policy", "nearest-confidence", "--prediction", prediction],
         ["--candidates", TUNED],
     ):
         (offline,) = routed("--router", router, *asked, *policy)
@@ -392,6 +422,83 @@ def test_calibration_needs_no_scores_and_prints_a_table(router, tmp_path, data):
     assert result.exit_code == 0
     assert "threshold" in result.stdout
     assert "the same share at random" in result.stdout
+
+
+def predicting(router, data, *flags):
+    policy = ["--policy", "nearest-confidence"]
+    result = run("calibrate", router, *policy, "--data", data, *flags)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def test_a_prediction_that_calibrate_writes_is_what_route_reads(router, data, tmp_path):
+    file = tmp_path / "prediction.json"
+    preference = [TUNED, LARGE, SMALL]
+    named = [flag for model in preference for flag in ("--prefer", model)]
+    result = predicting(router, data, *named, "--out", file)
+    assert (result.stdout, f"{len(PROMPTS)} prompts" in result.stderr) == ("", True)
+    rankings = [each["ranking"] for each in routed("--router", router, "--data", data)]
+    scores = [{each["model"]: each["score"] for each in ranking} for ranking in rankings]
+    table = [[each[model] for model in MODELS] for each in scores]
+    right = np.arange(len(PROMPTS))[:, None] % 3 == np.arange(3)
+    rule = fit_nearest(MODELS, table, right, preference=preference)
+    written = json.loads(file.read_text())
+    assert written["weights"] == pytest.approx(dict(rule.weights))
+    assert written["intercept"] == pytest.approx(rule.intercept)
+    flags = ["--policy", "nearest-confidence", "--prediction", file]
+    for each, record in zip(table, routed("--router", router, "--data", data, *flags), strict=True):
+        aim = rule.intercept + np.dot([weight for _, weight in rule.weights], each)
+        assert record["model"] == MODELS[np.abs(np.array(each) - aim).argmin()]
+
+
+def test_a_prediction_goes_by_what_is_preferred(router, data, tmp_path):
+    file = tmp_path / "prediction.json"
+    data.write_text(data.read_text().replace("0.0", "1.0"))  # now every model is right
+    for model, flags in ((SMALL, []), (LARGE, [LARGE, SMALL, TUNED])):
+        named = [flag for each in flags for flag in ("--prefer", each)]
+        file.write_text(predicting(router, data, *named).stdout)
+        policy = ["--policy", "nearest-confidence", "--prediction", file]
+        records = routed("--router", router, "--data", data, *policy)
+        assert {each["model"] for each in records} == {model}
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "said"),
+    [
+        (["--prefer", "huge"], 1, "huge"),
+        (["--prefer", SMALL], 1, "every model"),
+        (["--count-positive", "none"], 1, "none"),
+        (["--share", 0.5], 2, "takes no --share"),
+        (["--json"], 2, "takes no --json"),
+        (["--policy", "threshold"], 2, "needs --strong"),
+        (["--policy", "threshold", "--strong", LARGE, "--weak", SMALL, "--share", 0.5,
+          "--prefer", SMALL], 2, "takes no --prefer"),
+        (["--policy", "arg-max"], 2, "arg-max"),
+        (["--out", "missing/folder/file"], 2, "can't be written"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_predicted_from_is_refused(router, data, flags, code, said):
+    result = run("calibrate", router, "--policy", "nearest-confidence", "--data", data, *flags)
+    assert (result.exit_code, said in result.stderr) == (code, True), result.stderr
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", "{", '{"weights": {"a": 1e999}, "intercept": 0}', '{"weights": {}}',
+                '{"weights": {"a": 1' + "0" * 400 + '}, "intercept": 0}']
+)  # fmt: skip
+def test_a_file_that_is_no_prediction_is_refused(router, tmp_path, content):
+    file = tmp_path / "prediction.json"
+    file.write_text(content)
+    policy = ["--policy", "nearest-confidence", "--prediction", file]
+    result = run("route", "--router", router, "--prompt", "p", *policy)
+    assert result.exit_code == 2, result.output
+
+
+def test_prompts_without_scores_predict_nothing(router, tmp_path):
+    file = tmp_path / "prompts.txt"
+    file.write_text("\n".join(PROMPTS))
+    result = run("calibrate", router, "--policy", "nearest-confidence", "--data", file)
+    assert (result.exit_code, "no scores" in result.stderr) == (1, True)
 
 
 def test_what_calibrate_is_refused(router, data, tmp_path):

@@ -17,8 +17,11 @@ from pointsman.client import (
     Client,
     CostPenaltyPolicy,
     Durability,
+    FirstConfidentPolicy,
+    NearestConfidencePolicy,
     Outcome,
     PointsmanError,
+    RandomConfidentPolicy,
     RouteRequest,
     RouteResult,
     Sample,
@@ -152,6 +155,17 @@ RULES = {
     "a great penalty": (CostPenaltyPolicy(100), rules.CostPenalty(100)),
     "strong": (ThresholdPolicy("v0", "v3", 0.0), rules.Threshold("v0", "v3", 0.0)),
     "weak": (ThresholdPolicy("v0", "v3", 50.0), rules.Threshold("v0", "v3", 50.0)),
+    "nobody confident": (RandomConfidentPolicy(9e9), rules.RandomConfident(9e9)),
+    "a draw": (RandomConfidentPolicy(-9e9, 2, 3), rules.RandomConfident(-9e9, 2, 3)),
+    "a preference": (
+        FirstConfidentPolicy(-9e9, ["v2", "v0"]),
+        rules.FirstConfident(-9e9, ("v2", "v0")),
+    ),
+    "the cheapest": (FirstConfidentPolicy(-9e9), rules.FirstConfident(-9e9)),
+    "the nearest": (
+        NearestConfidencePolicy({"v0": 0.5, "v3": 0.5}, 0.0),
+        rules.NearestConfidence((("v0", 0.5), ("v3", 0.5)), 0.0),
+    ),
 }
 STICKINESS = {
     "free": None,

@@ -141,6 +141,22 @@ POLICIES = {
         policy(stickiness=pb.Policy.Stickiness(previous_model="retired", margin=3)),
         "feline",
     ),
+    "all confident": (
+        policy(first_confident=pb.Policy.FirstConfident(confidence=-3, preference=["canine"])),
+        "canine",
+    ),
+    "the cheapest of the confident": (
+        policy(first_confident=pb.Policy.FirstConfident(confidence=-3)),
+        "carpet",
+    ),
+    "the least near": (
+        policy(random_confident=pb.Policy.RandomConfident(confidence=3)),
+        "feline",
+    ),
+    "near to a lot": (
+        policy(nearest_confidence=pb.Policy.NearestConfidence(intercept=9)),
+        "feline",
+    ),
     "cold": (policy(sample=pb.Policy.Sample(temperature=1e-6)), "feline"),
 }
 
@@ -150,6 +166,23 @@ def test_a_policy_chooses_and_the_ranking_stays(stub, chosen_by, model):
     reply = stub.RoutePrompt(text(policy=chosen_by))
     assert reply.model == model
     assert reply.ranking == stub.RoutePrompt(text()).ranking
+
+
+def test_a_policy_that_nobody_is_confident_for_says_so(stub):
+    rule = pb.Policy.RandomConfident(confidence=3)
+    reply = stub.RoutePrompt(text(policy=policy(random_confident=rule)))
+    assert (reply.fallback.reason, reply.abstained) == ("NOT_CONFIDENT", False)
+    assert "No model is confident" in reply.fallback.message
+    rule.confidence = -3
+    drawn = {
+        stub.RoutePrompt(
+            text(
+                policy=policy(random_confident=pb.Policy.RandomConfident(confidence=-3, seed=seed))
+            )
+        ).model
+        for seed in range(20)
+    }
+    assert drawn == {"feline", "canine", "carpet"}
 
 
 def test_a_seeded_draw_is_repeatable_and_draws_differ(stub):
@@ -331,6 +364,46 @@ BAD = {
     "no threshold": (
         text(policy=policy(threshold=pb.Policy.Threshold(strong="feline", weak="canine"))),
         ["policy.threshold.threshold"],
+    ),
+    "no confidence": (
+        text(policy=policy(random_confident=pb.Policy.RandomConfident())),
+        ["policy.random_confident.confidence"],
+    ),
+    "nobody to draw": (
+        text(policy=policy(random_confident=pb.Policy.RandomConfident(confidence=0, among=0))),
+        ["policy.random_confident.among"],
+    ),
+    "preferred twice": (
+        text(policy=policy(first_confident=pb.Policy.FirstConfident(preference=["x", "", "x"]))),
+        [
+            "policy.first_confident.confidence",
+            "policy.first_confident.preference[1]",
+            "policy.first_confident.preference",
+        ],
+    ),
+    "an unknown preference": (
+        text(
+            policy=policy(
+                first_confident=pb.Policy.FirstConfident(confidence=0, preference=["feline", "x"])
+            )
+        ),
+        ["policy.first_confident.preference[1]"],
+    ),
+    "an endless weight": (
+        text(
+            policy=policy(
+                nearest_confidence=pb.Policy.NearestConfidence(weights={"feline": math.inf})
+            )
+        ),
+        ["policy.nearest_confidence.weights", "policy.nearest_confidence.intercept"],
+    ),
+    "an unknown weight": (
+        text(
+            policy=policy(
+                nearest_confidence=pb.Policy.NearestConfidence(weights={"x": 1}, intercept=0)
+            )
+        ),
+        ["policy.nearest_confidence.weights"],
     ),
     "no strong": (text(policy=threshold("", "canine")), ["policy.threshold.strong"]),
     "the same twice": (text(policy=threshold("feline", "feline")), ["policy.threshold.weak"]),

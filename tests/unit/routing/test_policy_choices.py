@@ -1,6 +1,7 @@
 import doctest
 import math
 
+import numpy as np
 import pytest
 
 import scoring.policies
@@ -15,11 +16,15 @@ from scoring.policies import (
     ArgMax,
     Budget,
     CostPenalty,
+    FirstConfident,
+    NearestConfidence,
     Policy,
+    RandomConfident,
     Sample,
     Stickiness,
     Threshold,
     choose,
+    fit_nearest,
 )
 
 NAN = math.nan
@@ -55,11 +60,127 @@ COSTS = [30.0, 1.0, 2.0]
         (Threshold("ant", "bee", 9.0), [0.5, NAN, 1], COSTS, 0),
         (Threshold("ant", "bee", -9.0), [NAN, 0.1, 1], COSTS, 1),
         (Threshold("ant", "bee", 1e308), [1.7e308, -1.7e308, 0], COSTS, 0),
+        (RandomConfident(0.8), SCORES, COSTS, 0),
+        (RandomConfident(0.9, among=3), SCORES, COSTS, 0),
+        (FirstConfident(0.65), SCORES, COSTS, 2),
+        (FirstConfident(0.6), SCORES, COSTS, 1),
+        (FirstConfident(0.6), SCORES, [NAN] * 3, 0),
+        (FirstConfident(0.6), SCORES, [NAN, 9, NAN], 1),
+        (FirstConfident(0.6, ("cat", "bee")), SCORES, COSTS, 2),
+        (FirstConfident(0.65, ("bee", "ant")), SCORES, COSTS, 0),
+        (FirstConfident(0.6, ("dog", "bee")), SCORES, COSTS, 1),
+        (FirstConfident(-1, ("bee",)), [0.5, NAN, 0.1], [NAN] * 3, 0),
+        (NearestConfidence((), 0.61), SCORES, COSTS, 1),
+        (NearestConfidence((), -9.0), SCORES, COSTS, 1),
+        (NearestConfidence((), 9.0), SCORES, COSTS, 0),
+        (NearestConfidence((), 0.25), [0, 0.5, NAN], COSTS, 1),  # as near, and cheaper
+        (NearestConfidence((("ant", 0.5), ("bee", 0.5)), -0.05), SCORES, COSTS, 2),
     ],
 )
 def test_each_rule(rule, scores, costs, index):
     choice = choose(Policy(rule), MODELS, scores, costs)
     assert (choice.index, choice.sticky) == (index, False)
+    assert choice.unsure == ""
+
+
+@pytest.mark.parametrize(
+    ("rule", "scores", "index", "why"),
+    [
+        (RandomConfident(0.95), SCORES, 0, "the best score is 0.9, not 0.95"),
+        (FirstConfident(0.95, ("bee",)), SCORES, 0, "No model is confident"),
+        (FirstConfident(0.6), [NAN, 0.5, 0.5], 1, "the best score is 0.5, not 0.6"),
+        (NearestConfidence((("bee", 0.0),), 0.0), [0.1, NAN, 0.9], 2, "weighs has no score"),
+        (NearestConfidence((("dog", 1.0),), 0.0), SCORES, 0, "weighs has no score"),
+        (NearestConfidence((("ant", 1e308),) , 1e308), SCORES, 0, "weighs has no score"),
+    ],
+)  # fmt: skip
+def test_where_nobody_is_confident_the_best_score_is_taken_and_it_says_so(rule, scores, index, why):
+    choice = choose(Policy(rule), MODELS, scores, COSTS)
+    assert choice.index == index
+    assert why in choice.unsure
+
+
+def test_where_nobody_is_confident_a_draw_is_among_the_best():
+    drawn = {
+        choose(Policy(RandomConfident(0.95, 2, seed)), MODELS, SCORES, COSTS).index
+        for seed in range(40)
+    }
+    known = {
+        choose(Policy(RandomConfident(0.95, 9, seed)), MODELS, [0.1, NAN, 0.2], COSTS).index
+        for seed in range(40)
+    }
+    assert drawn == known == {0, 2}
+
+
+# Four prompts: scores of ant, bee and cat, and which of them are right.
+CONFIDENCES = [[0.9, 0.7, 0.1], [0.8, 0.9, 0.7], [0.2, 0.1, 0.3], [0.5, 0.4, 0.2]]
+RIGHT = [[0, 1, 0], [1, 1, 0], [0, 0, 1], [0, 1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("rule", "accuracy"),
+    [
+        (lambda _: ArgMax(), (0 + 1 + 1 + 0) / 4),
+        (lambda seed: RandomConfident(0.6, seed=seed), (1 / 2 + 2 / 3 + 1 + 0) / 4),
+        (lambda seed: RandomConfident(0.6, 3, seed), (1 / 2 + 2 / 3 + 1 / 3 + 1 / 3) / 4),
+        (lambda seed: RandomConfident(0.0, seed=seed), (1 / 3 + 2 / 3 + 1 / 3 + 1 / 3) / 4),
+        (lambda _: FirstConfident(0.6, ("cat", "bee", "ant")), (1 + 0 + 1 + 0) / 4),
+        (lambda _: FirstConfident(0.6, ("bee", "ant", "cat")), (1 + 1 + 1 + 0) / 4),
+        (lambda _: NearestConfidence((), 0.42), (1 + 0 + 1 + 1) / 4),
+    ],
+)
+def test_the_expected_accuracy_of_each_rule_is_the_one_found_by_hand(rule, accuracy):
+    seeds = 1500
+    found = [
+        RIGHT[row][choose(Policy(rule(seed)), MODELS, scores, [NAN] * 3).index]
+        for row, scores in enumerate(CONFIDENCES)
+        for seed in range(seeds)
+    ]
+    # Four standard errors of a mean over seeds; rules without a draw are exact.
+    spread = 0 if rule(0) == rule(1) else 4 * 0.25 / math.sqrt(seeds)
+    assert abs(sum(found) / len(found) - accuracy) <= spread + 1e-12
+
+
+def linear_world(prompts=200):
+    """Ant is always sure and always wrong; bee is right, and cat too, less surely."""
+    generator = np.random.default_rng(0)
+    ant = generator.uniform(0.6, 1, prompts)
+    scores = np.column_stack([ant, 0.5 * ant + 0.1, 0.2 * ant])
+    return scores, np.tile([0.0, 1.0, 1.0], (prompts, 1))
+
+
+@pytest.mark.parametrize(("preference", "taken"), [([], 1), (["cat", "bee", "ant"], 2)])
+def test_a_predicted_confidence_finds_the_first_right_model_where_the_best_score_never_does(
+    preference, taken
+):
+    scores, right = linear_world()
+    rule = fit_nearest(MODELS, scores, right, preference=preference)
+    chosen = [choose(Policy(rule), MODELS, row, [NAN] * 3).index for row in scores]
+    assert set(chosen) == {taken}
+    assert {choose(Policy(), MODELS, row, [NAN] * 3).index for row in scores} == {0}
+
+
+def test_where_no_model_is_right_the_aim_is_a_half():
+    rule = fit_nearest(["a"], [[0.1], [0.9]], [[0.4], [math.nan]])
+    assert dict(rule.weights)["a"] == pytest.approx(0, abs=1e-12)
+    assert rule.intercept == pytest.approx(0.5)
+    right = fit_nearest(["a"], [[0.1], [0.9], [NAN]], [[0.4], [0.3], [1]], right=0.3)
+    assert dict(right.weights)["a"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("scores", "qualities", "preference", "error", "message"),
+    [
+        ([0.1, 0.2], [[1, 1]], [], InvalidArrayError, r"scores has shape \(2,\)"),
+        ([[0.1, 0.2]], [[1]], [], InvalidArrayError, r"qualities has shape \(1, 1\)"),
+        ([[0.1, NAN]], [[1, 1]], [], InvalidArrayError, "no prompt with a score of every model"),
+        ([[0.1, 0.2]], [[1, 1]], ["b"], InvalidArrayError, "name every model once"),
+        ([[0.1, 0.2]], [[1, 1]], ["b", "c"], UnknownModelError, "'c' isn't among 'a', 'b'"),
+    ],
+)
+def test_what_a_prediction_cannot_be_learned_from(scores, qualities, preference, error, message):
+    with pytest.raises(error, match=message):
+        fit_nearest(["a", "b"], scores, qualities, preference=preference)
 
 
 def test_the_order_is_by_score_with_unknown_last():
@@ -85,6 +206,14 @@ def test_the_order_is_by_score_with_unknown_last():
         (Threshold("ant", "bee", 1.0), "ant", 0.25, 0, True),
         (Threshold("ant", "bee", 1.0), "ant", 0.125, 1, False),
         (Threshold("ant", "bee", 1.0), "cat", 9.0, 1, False),  # neither of the two
+        (FirstConfident(0.5), "ant", 0.0, 0, True),  # dearer, but its score is no less
+        (FirstConfident(0.5), "bee", 9.0, 2, False),  # it is not confident
+        (FirstConfident(0.5, ("ant",)), "cat", 0.25, 2, True),
+        (FirstConfident(0.5, ("ant",)), "cat", 0.125, 0, False),
+        (FirstConfident(2.0), "cat", 0.25, 2, True),  # nobody is
+        (RandomConfident(0.8), "cat", 9.0, 0, False),
+        (NearestConfidence((), 0.5), "bee", 0.0, 1, False),
+        (NearestConfidence((), 0.75), "ant", 0.25, 0, True),
     ],
 )
 def test_sticking_to_the_previous(rule, previous, margin, index, sticky):
@@ -204,6 +333,14 @@ def test_many_models_are_not_all_named():
         (lambda: Threshold("a", "b", NAN), "threshold"),
         (lambda: Threshold("a", "a", 0.0), "weak"),
         (lambda: Stickiness("a", -0.1), "margin"),
+        (lambda: RandomConfident(NAN), "confidence"),
+        (lambda: RandomConfident(0.5, 0), "among"),
+        (lambda: RandomConfident(0.5, seed=-1), "seed"),
+        (lambda: FirstConfident(math.inf), "confidence"),
+        (lambda: FirstConfident(0.5, ("a", "a")), "preference"),
+        (lambda: NearestConfidence((("a", NAN),), 0.0), "weights"),
+        (lambda: NearestConfidence((("a", 1.0), ("a", 2.0)), 0.0), "weights"),
+        (lambda: NearestConfidence((), math.inf), "intercept"),
         (lambda: Stickiness("a", NAN), "margin"),
     ],
 )

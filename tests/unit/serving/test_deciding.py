@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from scoring.errors import NoCandidateError, RouterUnreadyError, UnknownModelError
-from scoring.policies import Budget, CostPenalty, Policy, Stickiness, Threshold
+from scoring.policies import (
+    Budget,
+    CostPenalty,
+    FirstConfident,
+    NearestConfidence,
+    Policy,
+    RandomConfident,
+    Stickiness,
+    Threshold,
+)
 from scoring.routers import CosineRouter, RouterFallback, RouterScores, TemperatureCalibration
 from server.deciding import decide
 from server.requests import RouteRequest
@@ -137,6 +146,38 @@ def test_where_models_grow_a_candidate_may_be_unknown_but_not_a_model_of_the_pol
     threshold = request(policy=Policy(Threshold("x", "a", 0.0)))
     with pytest.raises(UnknownModelError):
         decide(router(), threshold, scores(0.1, 0.2, 0.3), growing=True)
+
+
+def test_a_policy_that_nobody_is_confident_for_says_so_with_what_the_router_says():
+    why = RouterFallback("FEW_NEIGHBOURS", "Few.")
+    asked = request(policy=Policy(RandomConfident(0.5)))
+    decision = decide(router(), asked, scores(0.1, 0.2, 0.3, fallback=why))
+    assert (decision.model, decision.abstained) == ("c", False)
+    assert decision.fallback.reason == "NOT_CONFIDENT"
+    assert decision.fallback.message.endswith("the best score is 0.3, not 0.5. Few.")
+    assert decide(router(), asked, scores(0.1, 0.2, 0.6, fallback=why)).fallback == why
+    assert decide(router(), asked, scores(0.1, 0.2, 0.6)).fallback is None
+    unsure = router({"abstain_below_margin": 9.0, "fallback": "a"})
+    decision = decide(unsure, asked, scores(0.1, 0.2, 0.3))
+    assert (decision.model, decision.fallback.reason) == ("a", "LOW_MARGIN")
+    assert "No model is confident" in decision.fallback.message
+
+
+@pytest.mark.parametrize(
+    ("rule", "field"),
+    [
+        (FirstConfident(0.2, ("b", "x")), "policy.first_confident.preference[1]"),
+        (NearestConfidence((("x", 1.0),), 0.0), "policy.nearest_confidence.weights"),
+    ],
+)
+def test_a_policy_may_name_what_is_denied_but_not_what_is_unknown(rule, field):
+    asked = request(policy=Policy(rule), denied=frozenset("b"))
+    with pytest.raises(UnknownModelError) as caught:
+        decide(router(), asked, scores(0.1, 0.2, 0.3))
+    assert caught.value.field == field
+    assert decide(router(), asked, scores(0.1, 0.2, 0.3), growing=True).model == "c"
+    denied = request(policy=Policy(FirstConfident(0.1, ("b", "a"))), denied=frozenset("b"))
+    assert decide(router(), denied, scores(0.1, 0.2, 0.3)).model == "a"
 
 
 def test_what_the_router_says_is_passed_on_unless_it_abstains():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from pointsman.v1 import routing_service_pb2
@@ -51,7 +52,51 @@ class ThresholdPolicy:
     """Least lead in score."""
 
 
-Policy: TypeAlias = ArgMaxPolicy | SamplePolicy | BudgetPolicy | CostPenaltyPolicy | ThresholdPolicy
+@dataclass(frozen=True, slots=True)
+class RandomConfidentPolicy:
+    """Draws uniformly among the models whose score is the confidence or more."""
+
+    confidence: float
+    """In the unit of the scores."""
+    among: int = 1
+    """How many of the best scores to draw among where no model is confident."""
+    seed: int | None = None
+    """Makes the draw repeatable."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstConfidentPolicy:
+    """Takes the most preferred of the models whose score is the confidence or more.
+
+    Where none is so confident, takes the best score.
+    """
+
+    confidence: float
+    """In the unit of the scores."""
+    preference: Sequence[str] = ()
+    """Most preferred first. The other models follow, the cheapest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class NearestConfidencePolicy:
+    """Takes the score nearest to what a linear model of the scores predicts for a right answer."""
+
+    weights: Mapping[str, float] = field(hash=False)
+    """By model; those that are not in it weigh nothing."""
+    intercept: float
+    """Added to the weighted sum of the scores."""
+
+
+Policy: TypeAlias = (
+    ArgMaxPolicy
+    | SamplePolicy
+    | BudgetPolicy
+    | CostPenaltyPolicy
+    | ThresholdPolicy
+    | RandomConfidentPolicy
+    | FirstConfidentPolicy
+    | NearestConfidencePolicy
+)
 """One of the rules above."""
 
 
@@ -92,4 +137,13 @@ def _rule_message(policy: Policy) -> routing_service_pb2.Policy:
         case ThresholdPolicy(strong, weak, threshold):
             rule = wire.Threshold(strong=strong, weak=weak, threshold=threshold)
             return wire(threshold=rule)
+        case RandomConfidentPolicy(confidence, among, seed):
+            drawn = wire.RandomConfident(confidence=confidence, among=among, seed=seed)
+            return wire(random_confident=drawn)
+        case FirstConfidentPolicy(confidence, preference):
+            first = wire.FirstConfident(confidence=confidence, preference=preference)
+            return wire(first_confident=first)
+        case NearestConfidencePolicy(weights, intercept):
+            nearest = wire.NearestConfidence(weights=weights, intercept=intercept)
+            return wire(nearest_confidence=nearest)
     raise TypeError(f"A policy must be one of the client's, not {type(policy).__name__}.")

@@ -25,43 +25,53 @@ _sym_db = _symbol_database.Default()
 from pointsman.v1 import types_pb2 as pointsman_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"pointsman/v1/routing_service.proto\x12\x0cpointsman.v1\x1a\x18pointsman/v1/types.proto\"\x92\x05\n\x06Policy\x12.\n\x07\x61rg_max\x18\x01 \x01(\x0b\x32\x1b.pointsman.v1.Policy.ArgMaxH\x00\x12-\n\x06sample\x18\x02 \x01(\x0b\x32\x1b.pointsman.v1.Policy.SampleH\x00\x12-\n\x06\x62udget\x18\x03 \x01(\x0b\x32\x1b.pointsman.v1.Policy.BudgetH\x00\x12\x38\n\x0c\x63ost_penalty\x18\x04 \x01(\x0b\x32 .pointsman.v1.Policy.CostPenaltyH\x00\x12\x33\n\tthreshold\x18\x05 \x01(\x0b\x32\x1e.pointsman.v1.Policy.ThresholdH\x00\x12\x33\n\nstickiness\x18\x06 \x01(\x0b\x32\x1f.pointsman.v1.Policy.Stickiness\x1a\x08\n\x06\x41rgMax\x1aN\n\x06Sample\x12\x18\n\x0btemperature\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\x04seed\x18\x02 \x01(\x04H\x01\x88\x01\x01\x42\x0e\n\x0c_temperatureB\x07\n\x05_seed\x1a,\n\x06\x42udget\x12\x15\n\x08max_cost\x18\x01 \x01(\x01H\x00\x88\x01\x01\x42\x0b\n\t_max_cost\x1a/\n\x0b\x43ostPenalty\x12\x14\n\x07penalty\x18\x01 \x01(\x01H\x00\x88\x01\x01\x42\n\n\x08_penalty\x1aO\n\tThreshold\x12\x0e\n\x06strong\x18\x01 \x01(\t\x12\x0c\n\x04weak\x18\x02 \x01(\t\x12\x16\n\tthreshold\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x0c\n\n_threshold\x1a\x44\n\nStickiness\x12\x16\n\x0eprevious_model\x18\x01 \x01(\t\x12\x13\n\x06margin\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\t\n\x07_marginB\x06\n\x04rule\"\xad\x01\n\x12RoutePromptRequest\x12\x0e\n\x06router\x18\x01 \x01(\t\x12$\n\x06prompt\x18\x02 \x01(\x0b\x32\x14.pointsman.v1.Prompt\x12\x12\n\ncandidates\x18\x03 \x03(\t\x12$\n\x06policy\x18\x04 \x01(\x0b\x32\x14.pointsman.v1.Policy\x12\x0e\n\x06\x64\x65nied\x18\x05 \x03(\t\x12\x17\n\x0f\x65mbedding_space\x18\x06 \x01(\t\"p\n\nModelScore\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x18\n\x0bprobability\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\x04\x63ost\x18\x04 \x01(\x01H\x01\x88\x01\x01\x42\x0e\n\x0c_probabilityB\x07\n\x05_cost\"2\n\x0fRoutingFallback\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"\xee\x02\n\x13RoutePromptResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12)\n\x07ranking\x18\x02 \x03(\x0b\x32\x18.pointsman.v1.ModelScore\x12\x13\n\x06margin\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07\x65ntropy\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\x11\n\tabstained\x18\x05 \x01(\x08\x12/\n\x08\x66\x61llback\x18\x06 \x01(\x0b\x32\x1d.pointsman.v1.RoutingFallback\x12\x0e\n\x06router\x18\x07 \x01(\t\x12\x17\n\x0frouter_revision\x18\x08 \x01(\t\x12\x17\n\x0fneighbours_used\x18\t \x01(\r\x12\x13\n\x0bvoters_used\x18\n \x01(\r\x12&\n\x07timings\x18\x0b \x01(\x0b\x32\x15.pointsman.v1.Timings\x12\x18\n\x10prompt_truncated\x18\x0c \x01(\x08\x42\t\n\x07_marginB\n\n\x08_entropy\"Y\n\x18RoutePromptStreamRequest\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x31\n\x07request\x18\x02 \x01(\x0b\x32 .pointsman.v1.RoutePromptRequest\"\x92\x01\n\x19RoutePromptStreamResponse\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x35\n\x08response\x18\x02 \x01(\x0b\x32!.pointsman.v1.RoutePromptResponseH\x00\x12(\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x17.pointsman.v1.ItemErrorH\x00\x42\x08\n\x06result\"\xca\x01\n\x14RecordOutcomeRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x13\n\tsample_id\x18\x02 \x01(\tH\x00\x12&\n\x06prompt\x18\x03 \x01(\x0b\x32\x14.pointsman.v1.PromptH\x00\x12\r\n\x05model\x18\x04 \x01(\t\x12\x14\n\x07quality\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12\x12\n\noutcome_id\x18\x06 \x01(\t\x12\x17\n\x0f\x65mbedding_space\x18\x07 \x01(\tB\t\n\x07subjectB\n\n\x08_quality\"Y\n\x15RecordOutcomeResponse\x12,\n\x08recorded\x18\x01 \x01(\x0b\x32\x1a.pointsman.v1.WriteReceipt\x12\x12\n\noutcome_id\x18\x02 \x01(\t2\xa8\x02\n\x0eRoutingService\x12R\n\x0bRoutePrompt\x12 .pointsman.v1.RoutePromptRequest\x1a!.pointsman.v1.RoutePromptResponse\x12h\n\x11RoutePromptStream\x12&.pointsman.v1.RoutePromptStreamRequest\x1a\'.pointsman.v1.RoutePromptStreamResponse(\x01\x30\x01\x12X\n\rRecordOutcome\x12\".pointsman.v1.RecordOutcomeRequest\x1a#.pointsman.v1.RecordOutcomeResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"pointsman/v1/routing_service.proto\x12\x0cpointsman.v1\x1a\x18pointsman/v1/types.proto\"\xcf\t\n\x06Policy\x12.\n\x07\x61rg_max\x18\x01 \x01(\x0b\x32\x1b.pointsman.v1.Policy.ArgMaxH\x00\x12-\n\x06sample\x18\x02 \x01(\x0b\x32\x1b.pointsman.v1.Policy.SampleH\x00\x12-\n\x06\x62udget\x18\x03 \x01(\x0b\x32\x1b.pointsman.v1.Policy.BudgetH\x00\x12\x38\n\x0c\x63ost_penalty\x18\x04 \x01(\x0b\x32 .pointsman.v1.Policy.CostPenaltyH\x00\x12\x33\n\tthreshold\x18\x05 \x01(\x0b\x32\x1e.pointsman.v1.Policy.ThresholdH\x00\x12@\n\x10random_confident\x18\x07 \x01(\x0b\x32$.pointsman.v1.Policy.RandomConfidentH\x00\x12>\n\x0f\x66irst_confident\x18\x08 \x01(\x0b\x32#.pointsman.v1.Policy.FirstConfidentH\x00\x12\x44\n\x12nearest_confidence\x18\t \x01(\x0b\x32&.pointsman.v1.Policy.NearestConfidenceH\x00\x12\x33\n\nstickiness\x18\x06 \x01(\x0b\x32\x1f.pointsman.v1.Policy.Stickiness\x1a\x08\n\x06\x41rgMax\x1aN\n\x06Sample\x12\x18\n\x0btemperature\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\x04seed\x18\x02 \x01(\x04H\x01\x88\x01\x01\x42\x0e\n\x0c_temperatureB\x07\n\x05_seed\x1a,\n\x06\x42udget\x12\x15\n\x08max_cost\x18\x01 \x01(\x01H\x00\x88\x01\x01\x42\x0b\n\t_max_cost\x1a/\n\x0b\x43ostPenalty\x12\x14\n\x07penalty\x18\x01 \x01(\x01H\x00\x88\x01\x01\x42\n\n\x08_penalty\x1aO\n\tThreshold\x12\x0e\n\x06strong\x18\x01 \x01(\t\x12\x0c\n\x04weak\x18\x02 \x01(\t\x12\x16\n\tthreshold\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x0c\n\n_threshold\x1as\n\x0fRandomConfident\x12\x17\n\nconfidence\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\x05\x61mong\x18\x02 \x01(\rH\x01\x88\x01\x01\x12\x11\n\x04seed\x18\x03 \x01(\x04H\x02\x88\x01\x01\x42\r\n\x0b_confidenceB\x08\n\x06_amongB\x07\n\x05_seed\x1aL\n\x0e\x46irstConfident\x12\x17\n\nconfidence\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\npreference\x18\x02 \x03(\tB\r\n\x0b_confidence\x1a\xaf\x01\n\x11NearestConfidence\x12\x44\n\x07weights\x18\x01 \x03(\x0b\x32\x33.pointsman.v1.Policy.NearestConfidence.WeightsEntry\x12\x16\n\tintercept\x18\x02 \x01(\x01H\x00\x88\x01\x01\x1a.\n\x0cWeightsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\x0c\n\n_intercept\x1a\x44\n\nStickiness\x12\x16\n\x0eprevious_model\x18\x01 \x01(\t\x12\x13\n\x06margin\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\t\n\x07_marginB\x06\n\x04rule\"\xad\x01\n\x12RoutePromptRequest\x12\x0e\n\x06router\x18\x01 \x01(\t\x12$\n\x06prompt\x18\x02 \x01(\x0b\x32\x14.pointsman.v1.Prompt\x12\x12\n\ncandidates\x18\x03 \x03(\t\x12$\n\x06policy\x18\x04 \x01(\x0b\x32\x14.pointsman.v1.Policy\x12\x0e\n\x06\x64\x65nied\x18\x05 \x03(\t\x12\x17\n\x0f\x65mbedding_space\x18\x06 \x01(\t\"p\n\nModelScore\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x18\n\x0bprobability\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\x04\x63ost\x18\x04 \x01(\x01H\x01\x88\x01\x01\x42\x0e\n\x0c_probabilityB\x07\n\x05_cost\"2\n\x0fRoutingFallback\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"\xee\x02\n\x13RoutePromptResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12)\n\x07ranking\x18\x02 \x03(\x0b\x32\x18.pointsman.v1.ModelScore\x12\x13\n\x06margin\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07\x65ntropy\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\x11\n\tabstained\x18\x05 \x01(\x08\x12/\n\x08\x66\x61llback\x18\x06 \x01(\x0b\x32\x1d.pointsman.v1.RoutingFallback\x12\x0e\n\x06router\x18\x07 \x01(\t\x12\x17\n\x0frouter_revision\x18\x08 \x01(\t\x12\x17\n\x0fneighbours_used\x18\t \x01(\r\x12\x13\n\x0bvoters_used\x18\n \x01(\r\x12&\n\x07timings\x18\x0b \x01(\x0b\x32\x15.pointsman.v1.Timings\x12\x18\n\x10prompt_truncated\x18\x0c \x01(\x08\x42\t\n\x07_marginB\n\n\x08_entropy\"Y\n\x18RoutePromptStreamRequest\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x31\n\x07request\x18\x02 \x01(\x0b\x32 .pointsman.v1.RoutePromptRequest\"\x92\x01\n\x19RoutePromptStreamResponse\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x35\n\x08response\x18\x02 \x01(\x0b\x32!.pointsman.v1.RoutePromptResponseH\x00\x12(\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x17.pointsman.v1.ItemErrorH\x00\x42\x08\n\x06result\"\xca\x01\n\x14RecordOutcomeRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x13\n\tsample_id\x18\x02 \x01(\tH\x00\x12&\n\x06prompt\x18\x03 \x01(\x0b\x32\x14.pointsman.v1.PromptH\x00\x12\r\n\x05model\x18\x04 \x01(\t\x12\x14\n\x07quality\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12\x12\n\noutcome_id\x18\x06 \x01(\t\x12\x17\n\x0f\x65mbedding_space\x18\x07 \x01(\tB\t\n\x07subjectB\n\n\x08_quality\"Y\n\x15RecordOutcomeResponse\x12,\n\x08recorded\x18\x01 \x01(\x0b\x32\x1a.pointsman.v1.WriteReceipt\x12\x12\n\noutcome_id\x18\x02 \x01(\t2\xa8\x02\n\x0eRoutingService\x12R\n\x0bRoutePrompt\x12 .pointsman.v1.RoutePromptRequest\x1a!.pointsman.v1.RoutePromptResponse\x12h\n\x11RoutePromptStream\x12&.pointsman.v1.RoutePromptStreamRequest\x1a\'.pointsman.v1.RoutePromptStreamResponse(\x01\x30\x01\x12X\n\rRecordOutcome\x12\".pointsman.v1.RecordOutcomeRequest\x1a#.pointsman.v1.RecordOutcomeResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pointsman.v1.routing_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_POLICY_NEARESTCONFIDENCE_WEIGHTSENTRY']._loaded_options = None
+  _globals['_POLICY_NEARESTCONFIDENCE_WEIGHTSENTRY']._serialized_options = b'8\001'
   _globals['_POLICY']._serialized_start=79
-  _globals['_POLICY']._serialized_end=737
-  _globals['_POLICY_ARGMAX']._serialized_start=395
-  _globals['_POLICY_ARGMAX']._serialized_end=403
-  _globals['_POLICY_SAMPLE']._serialized_start=405
-  _globals['_POLICY_SAMPLE']._serialized_end=483
-  _globals['_POLICY_BUDGET']._serialized_start=485
-  _globals['_POLICY_BUDGET']._serialized_end=529
-  _globals['_POLICY_COSTPENALTY']._serialized_start=531
-  _globals['_POLICY_COSTPENALTY']._serialized_end=578
-  _globals['_POLICY_THRESHOLD']._serialized_start=580
-  _globals['_POLICY_THRESHOLD']._serialized_end=659
-  _globals['_POLICY_STICKINESS']._serialized_start=661
-  _globals['_POLICY_STICKINESS']._serialized_end=729
-  _globals['_ROUTEPROMPTREQUEST']._serialized_start=740
-  _globals['_ROUTEPROMPTREQUEST']._serialized_end=913
-  _globals['_MODELSCORE']._serialized_start=915
-  _globals['_MODELSCORE']._serialized_end=1027
-  _globals['_ROUTINGFALLBACK']._serialized_start=1029
-  _globals['_ROUTINGFALLBACK']._serialized_end=1079
-  _globals['_ROUTEPROMPTRESPONSE']._serialized_start=1082
-  _globals['_ROUTEPROMPTRESPONSE']._serialized_end=1448
-  _globals['_ROUTEPROMPTSTREAMREQUEST']._serialized_start=1450
-  _globals['_ROUTEPROMPTSTREAMREQUEST']._serialized_end=1539
-  _globals['_ROUTEPROMPTSTREAMRESPONSE']._serialized_start=1542
-  _globals['_ROUTEPROMPTSTREAMRESPONSE']._serialized_end=1688
-  _globals['_RECORDOUTCOMEREQUEST']._serialized_start=1691
-  _globals['_RECORDOUTCOMEREQUEST']._serialized_end=1893
-  _globals['_RECORDOUTCOMERESPONSE']._serialized_start=1895
-  _globals['_RECORDOUTCOMERESPONSE']._serialized_end=1984
-  _globals['_ROUTINGSERVICE']._serialized_start=1987
-  _globals['_ROUTINGSERVICE']._serialized_end=2283
+  _globals['_POLICY']._serialized_end=1310
+  _globals['_POLICY_ARGMAX']._serialized_start=595
+  _globals['_POLICY_ARGMAX']._serialized_end=603
+  _globals['_POLICY_SAMPLE']._serialized_start=605
+  _globals['_POLICY_SAMPLE']._serialized_end=683
+  _globals['_POLICY_BUDGET']._serialized_start=685
+  _globals['_POLICY_BUDGET']._serialized_end=729
+  _globals['_POLICY_COSTPENALTY']._serialized_start=731
+  _globals['_POLICY_COSTPENALTY']._serialized_end=778
+  _globals['_POLICY_THRESHOLD']._serialized_start=780
+  _globals['_POLICY_THRESHOLD']._serialized_end=859
+  _globals['_POLICY_RANDOMCONFIDENT']._serialized_start=861
+  _globals['_POLICY_RANDOMCONFIDENT']._serialized_end=976
+  _globals['_POLICY_FIRSTCONFIDENT']._serialized_start=978
+  _globals['_POLICY_FIRSTCONFIDENT']._serialized_end=1054
+  _globals['_POLICY_NEARESTCONFIDENCE']._serialized_start=1057
+  _globals['_POLICY_NEARESTCONFIDENCE']._serialized_end=1232
+  _globals['_POLICY_NEARESTCONFIDENCE_WEIGHTSENTRY']._serialized_start=1172
+  _globals['_POLICY_NEARESTCONFIDENCE_WEIGHTSENTRY']._serialized_end=1218
+  _globals['_POLICY_STICKINESS']._serialized_start=1234
+  _globals['_POLICY_STICKINESS']._serialized_end=1302
+  _globals['_ROUTEPROMPTREQUEST']._serialized_start=1313
+  _globals['_ROUTEPROMPTREQUEST']._serialized_end=1486
+  _globals['_MODELSCORE']._serialized_start=1488
+  _globals['_MODELSCORE']._serialized_end=1600
+  _globals['_ROUTINGFALLBACK']._serialized_start=1602
+  _globals['_ROUTINGFALLBACK']._serialized_end=1652
+  _globals['_ROUTEPROMPTRESPONSE']._serialized_start=1655
+  _globals['_ROUTEPROMPTRESPONSE']._serialized_end=2021
+  _globals['_ROUTEPROMPTSTREAMREQUEST']._serialized_start=2023
+  _globals['_ROUTEPROMPTSTREAMREQUEST']._serialized_end=2112
+  _globals['_ROUTEPROMPTSTREAMRESPONSE']._serialized_start=2115
+  _globals['_ROUTEPROMPTSTREAMRESPONSE']._serialized_end=2261
+  _globals['_RECORDOUTCOMEREQUEST']._serialized_start=2264
+  _globals['_RECORDOUTCOMEREQUEST']._serialized_end=2466
+  _globals['_RECORDOUTCOMERESPONSE']._serialized_start=2468
+  _globals['_RECORDOUTCOMERESPONSE']._serialized_end=2557
+  _globals['_ROUTINGSERVICE']._serialized_start=2560
+  _globals['_ROUTINGSERVICE']._serialized_end=2856
 # @@protoc_insertion_point(module_scope)

@@ -125,6 +125,108 @@ class Policy(google.protobuf.message.Message):
         def WhichOneof(self, oneof_group: typing.Literal["_threshold", b"_threshold"]) -> typing.Literal["threshold"] | None: ...
 
     @typing.final
+    class RandomConfident(google.protobuf.message.Message):
+        """Draws uniformly among the models whose score is the confidence or more."""
+
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        CONFIDENCE_FIELD_NUMBER: builtins.int
+        AMONG_FIELD_NUMBER: builtins.int
+        SEED_FIELD_NUMBER: builtins.int
+        confidence: builtins.float
+        """In the unit of the scores. Required."""
+        among: builtins.int
+        """How many of the best scores to draw among where no model is confident;
+        1 if absent.
+        """
+        seed: builtins.int
+        """Makes the draw repeatable."""
+        def __init__(
+            self,
+            *,
+            confidence: builtins.float | None = ...,
+            among: builtins.int | None = ...,
+            seed: builtins.int | None = ...,
+        ) -> None: ...
+        def HasField(self, field_name: typing.Literal["_among", b"_among", "_confidence", b"_confidence", "_seed", b"_seed", "among", b"among", "confidence", b"confidence", "seed", b"seed"]) -> builtins.bool: ...
+        def ClearField(self, field_name: typing.Literal["_among", b"_among", "_confidence", b"_confidence", "_seed", b"_seed", "among", b"among", "confidence", b"confidence", "seed", b"seed"]) -> None: ...
+        @typing.overload
+        def WhichOneof(self, oneof_group: typing.Literal["_among", b"_among"]) -> typing.Literal["among"] | None: ...
+        @typing.overload
+        def WhichOneof(self, oneof_group: typing.Literal["_confidence", b"_confidence"]) -> typing.Literal["confidence"] | None: ...
+        @typing.overload
+        def WhichOneof(self, oneof_group: typing.Literal["_seed", b"_seed"]) -> typing.Literal["seed"] | None: ...
+
+    @typing.final
+    class FirstConfident(google.protobuf.message.Message):
+        """Takes the most preferred of the models whose score is the confidence or
+        more, and the best score where none is.
+        """
+
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        CONFIDENCE_FIELD_NUMBER: builtins.int
+        PREFERENCE_FIELD_NUMBER: builtins.int
+        confidence: builtins.float
+        """In the unit of the scores. Required."""
+        @property
+        def preference(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+            """Most preferred first. The other models follow, the cheapest first."""
+
+        def __init__(
+            self,
+            *,
+            confidence: builtins.float | None = ...,
+            preference: collections.abc.Iterable[builtins.str] | None = ...,
+        ) -> None: ...
+        def HasField(self, field_name: typing.Literal["_confidence", b"_confidence", "confidence", b"confidence"]) -> builtins.bool: ...
+        def ClearField(self, field_name: typing.Literal["_confidence", b"_confidence", "confidence", b"confidence", "preference", b"preference"]) -> None: ...
+        def WhichOneof(self, oneof_group: typing.Literal["_confidence", b"_confidence"]) -> typing.Literal["confidence"] | None: ...
+
+    @typing.final
+    class NearestConfidence(google.protobuf.message.Message):
+        """Takes the score nearest to the one that a linear model of the scores
+        predicts for a right answer, and the best score where a model that has a
+        weight has no score.
+        """
+
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        @typing.final
+        class WeightsEntry(google.protobuf.message.Message):
+            DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+            KEY_FIELD_NUMBER: builtins.int
+            VALUE_FIELD_NUMBER: builtins.int
+            key: builtins.str
+            value: builtins.float
+            def __init__(
+                self,
+                *,
+                key: builtins.str = ...,
+                value: builtins.float = ...,
+            ) -> None: ...
+            def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+        WEIGHTS_FIELD_NUMBER: builtins.int
+        INTERCEPT_FIELD_NUMBER: builtins.int
+        intercept: builtins.float
+        """Added to the weighted sum of the scores. Required."""
+        @property
+        def weights(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.float]:
+            """By model; those that are not in it weigh nothing."""
+
+        def __init__(
+            self,
+            *,
+            weights: collections.abc.Mapping[builtins.str, builtins.float] | None = ...,
+            intercept: builtins.float | None = ...,
+        ) -> None: ...
+        def HasField(self, field_name: typing.Literal["_intercept", b"_intercept", "intercept", b"intercept"]) -> builtins.bool: ...
+        def ClearField(self, field_name: typing.Literal["_intercept", b"_intercept", "intercept", b"intercept", "weights", b"weights"]) -> None: ...
+        def WhichOneof(self, oneof_group: typing.Literal["_intercept", b"_intercept"]) -> typing.Literal["intercept"] | None: ...
+
+    @typing.final
     class Stickiness(google.protobuf.message.Message):
         """Stays with the previous model while no other leads it by more than this
         much in score.
@@ -153,6 +255,9 @@ class Policy(google.protobuf.message.Message):
     BUDGET_FIELD_NUMBER: builtins.int
     COST_PENALTY_FIELD_NUMBER: builtins.int
     THRESHOLD_FIELD_NUMBER: builtins.int
+    RANDOM_CONFIDENT_FIELD_NUMBER: builtins.int
+    FIRST_CONFIDENT_FIELD_NUMBER: builtins.int
+    NEAREST_CONFIDENCE_FIELD_NUMBER: builtins.int
     STICKINESS_FIELD_NUMBER: builtins.int
     @property
     def arg_max(self) -> Global___Policy.ArgMax: ...
@@ -165,6 +270,12 @@ class Policy(google.protobuf.message.Message):
     @property
     def threshold(self) -> Global___Policy.Threshold: ...
     @property
+    def random_confident(self) -> Global___Policy.RandomConfident: ...
+    @property
+    def first_confident(self) -> Global___Policy.FirstConfident: ...
+    @property
+    def nearest_confidence(self) -> Global___Policy.NearestConfidence: ...
+    @property
     def stickiness(self) -> Global___Policy.Stickiness: ...
     def __init__(
         self,
@@ -174,11 +285,14 @@ class Policy(google.protobuf.message.Message):
         budget: Global___Policy.Budget | None = ...,
         cost_penalty: Global___Policy.CostPenalty | None = ...,
         threshold: Global___Policy.Threshold | None = ...,
+        random_confident: Global___Policy.RandomConfident | None = ...,
+        first_confident: Global___Policy.FirstConfident | None = ...,
+        nearest_confidence: Global___Policy.NearestConfidence | None = ...,
         stickiness: Global___Policy.Stickiness | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["arg_max", b"arg_max", "budget", b"budget", "cost_penalty", b"cost_penalty", "rule", b"rule", "sample", b"sample", "stickiness", b"stickiness", "threshold", b"threshold"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["arg_max", b"arg_max", "budget", b"budget", "cost_penalty", b"cost_penalty", "rule", b"rule", "sample", b"sample", "stickiness", b"stickiness", "threshold", b"threshold"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["rule", b"rule"]) -> typing.Literal["arg_max", "sample", "budget", "cost_penalty", "threshold"] | None: ...
+    def HasField(self, field_name: typing.Literal["arg_max", b"arg_max", "budget", b"budget", "cost_penalty", b"cost_penalty", "first_confident", b"first_confident", "nearest_confidence", b"nearest_confidence", "random_confident", b"random_confident", "rule", b"rule", "sample", b"sample", "stickiness", b"stickiness", "threshold", b"threshold"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["arg_max", b"arg_max", "budget", b"budget", "cost_penalty", b"cost_penalty", "first_confident", b"first_confident", "nearest_confidence", b"nearest_confidence", "random_confident", b"random_confident", "rule", b"rule", "sample", b"sample", "stickiness", b"stickiness", "threshold", b"threshold"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["rule", b"rule"]) -> typing.Literal["arg_max", "sample", "budget", "cost_penalty", "threshold", "random_confident", "first_confident", "nearest_confidence"] | None: ...
 
 Global___Policy: typing_extensions.TypeAlias = Policy
 
@@ -282,9 +396,10 @@ class RoutingFallback(google.protobuf.message.Message):
     reason: builtins.str
     """An upper-case reason. Of abstaining: LOW_MARGIN, LOW_PROBABILITY,
     ROUTER_UNREADY (there was nothing to score with). Of not abstaining, though
-    the router was in doubt: FALLBACK_NOT_ALLOWED. Of taking the whole pool:
-    FEW_NEIGHBOURS, NOISE_UNIDENTIFIED. Where the router did both, the reason
-    is that of abstaining, or not, and the message tells of both.
+    the router was in doubt: FALLBACK_NOT_ALLOWED. Of a policy that took the best
+    scores instead: NOT_CONFIDENT. Of taking the whole pool: FEW_NEIGHBOURS,
+    NOISE_UNIDENTIFIED. Where there are several, the reason is the first of them
+    in this order, and the message tells of all.
     """
     message: builtins.str
     """One sentence for a person."""
