@@ -1,4 +1,4 @@
-"""Text to vectors: sentence encoders on ONNX Runtime, with no torch.
+"""Text to vectors: sentence encoders on ONNX Runtime, or counted terms, with no torch.
 
 Names are imported when they are first used, so that a process can ask for its `cpu_limit` and size
 the thread pools of NumPy and ONNX Runtime before either is loaded.
@@ -20,11 +20,15 @@ if TYPE_CHECKING:
         EncodersError,
         ProviderUnavailableError,
     )
+    from encoders.loading import AnyEncoder, load_any_encoder
+    from encoders.pairwise import PairRanker
     from encoders.sentence import Encoded, SentenceEncoder
     from encoders.session import Provider
+    from encoders.tfidf import TfidfEncoder
     from encoders.tokeniser import Tokens
 
 _HOMES = {
+    "AnyEncoder": "loading",
     "Artefact": "artefact.bundle",
     "ArtefactInvalidError": "errors",
     "ArtefactNotFoundError": "errors",
@@ -34,17 +38,21 @@ _HOMES = {
     "EncodersError": "errors",
     "Manifest": "artefact.manifest",
     "ManifestDraft": "artefact.manifest",
+    "PairRanker": "pairwise",
     "Precision": "artefact.manifest",
     "Provider": "session",
     "ProviderUnavailableError": "errors",
     "SentenceEncoder": "sentence",
+    "TfidfEncoder": "tfidf",
     "Tokens": "tokeniser",
     "cpu_limit": "cpu",
     "embedded_encoder": "embedded",
+    "load_any_encoder": "loading",
     "write_artefact": "artefact.bundle",
 }
 
 __all__ = [
+    "AnyEncoder",
     "Artefact",
     "ArtefactInvalidError",
     "ArtefactNotFoundError",
@@ -54,13 +62,16 @@ __all__ = [
     "EncodersError",
     "Manifest",
     "ManifestDraft",
+    "PairRanker",
     "Precision",
     "Provider",
     "ProviderUnavailableError",
     "SentenceEncoder",
+    "TfidfEncoder",
     "Tokens",
     "cpu_limit",
     "embedded_encoder",
+    "load_any_encoder",
     "write_artefact",
 ]
 

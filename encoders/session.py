@@ -42,28 +42,41 @@ class Network:
     """The inputs that the model declares, with their integer types."""
     output: str
     pooled: bool
-    """The output is (n, d); else it is (n, t, d)."""
+    """The output has no axis of tokens; else it is (n, t, d)."""
     runs_alone: bool
     """Texts must not run together: the model scales the activations of a run by one number."""
 
     @classmethod
-    def load(cls, model: Path, *, provider: Provider, threads: int) -> Self:
+    def load(
+        cls, model: Path, *, provider: Provider, threads: int, output: str | None = None
+    ) -> Self:
         """Loads an ONNX model.
 
+        Args:
+            model: The file.
+            provider: Where it runs.
+            threads: Of ONNX Runtime.
+            output: Name of the output, (n, ...); that of an encoder's vectors if None.
+
         Raises:
-            EncoderInvalidError: The file is no ONNX model, or not one of an encoder.
+            EncoderInvalidError: The file is no ONNX model, or has other inputs or outputs.
             ProviderUnavailableError: CUDA was asked for and is not usable.
         """
         session = _open(model, provider, threads)
         inputs = {node.name: _integer_type(model, node) for node in session.get_inputs()}
         if "input_ids" not in inputs:
             raise EncoderInvalidError(f"{model} has no input named input_ids; export it again")
-        output = _choose_output(model, session.get_outputs())
+        pooled = output is not None
+        if output is None:
+            output = _choose_output(model, session.get_outputs())
+            pooled = output == _POOLED
+        elif output not in [node.name for node in session.get_outputs()]:
+            raise EncoderInvalidError(f"{model} has no output named {output}; export it again")
         return cls(
             session=session,
             inputs=inputs,
             output=output,
-            pooled=output == _POOLED,
+            pooled=pooled,
             runs_alone=RUNS_ALONE in session.get_modelmeta().custom_metadata_map,
         )
 

@@ -103,3 +103,41 @@ def least_squares_noise(means: Floats, counts: Sequence[int], voters: int) -> Fl
     inverse = np.linalg.pinv(design)
     missed = np.abs(np.eye(voters) - inverse @ design).max(axis=1)
     return np.where(missed < 1e-6, inverse @ wanted, np.nan)
+
+
+def reference_features(
+    voters: Sequence[str],
+    prompt: NDArray[np.floating],
+    vectors: NDArray[np.floating],
+    texts: Sequence[str] | None,
+) -> Floats:
+    """Returns relevance and log length of each voter, answer by answer.
+
+    Args:
+        voters: Who gave each of g answers.
+        prompt: (d,) embedding of the prompt.
+        vectors: (g, d) embeddings of the answers.
+        texts: (g,) the answers themselves, or None.
+
+    Returns:
+        (K, 2) float64, voters in order of first appearance; NaN where unknown.
+    """
+    rows = []
+    for voter in dict.fromkeys(voters):
+        own = [index for index, name in enumerate(voters) if name == voter]
+        cosines = [_cosine(np.asarray(prompt, np.float64), vectors[index]) for index in own]
+        lengths = [np.nan if texts is None else np.log(1 + len(texts[index])) for index in own]
+        rows.append((np.mean(cosines), np.mean(lengths)))
+    return np.array(rows)
+
+
+def _cosine(one: Floats, other: NDArray[np.floating]) -> float:
+    wide = np.asarray(other, np.float64)
+    lengths = np.sqrt(np.sum(one**2)) * np.sqrt(np.sum(wide**2))
+    return float(np.sum(one * wide) / lengths) if lengths else 0.0
+
+
+def pairwise_strengths(wins: Sequence[Sequence[float]]) -> list[float]:
+    """Returns for each of g answers the mean probability of beating another; 0.5 of a lone one."""
+    rows = [[win for j, win in enumerate(row) if j != i] for i, row in enumerate(wins)]
+    return [sum(row) / len(row) if row else 0.5 for row in rows]

@@ -1,5 +1,6 @@
 """The arrays of an artefact: float32 in a safetensors file, which can hold no code."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -7,8 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
-from encoders.artefact.manifest import LLM_EMBEDDINGS, REQUIRED_ARRAYS
 from encoders.errors import ArtefactInvalidError
+
+_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", re.IGNORECASE)
+_LONGEST_NAME = 200
+_WITH_GAPS = "qualities"
+"""Arrays of this name, or with it behind the last dot, may hold NaN: a score that nobody knows."""
 
 
 def parse_arrays(data: bytes, path: Path) -> dict[str, NDArray[np.float32]]:
@@ -38,44 +43,33 @@ def parse_arrays(data: bytes, path: Path) -> dict[str, NDArray[np.float32]]:
 
 def serialise_arrays(arrays: Mapping[str, NDArray[np.float32]]) -> bytes:
     """The content of arrays.safetensors."""
-    packed = {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
+    packed = {name: np.asarray(array, np.float32, order="C") for name, array in arrays.items()}
     data: bytes = save(packed)
     return data
 
 
-def require_fitting(
-    arrays: Mapping[str, NDArray[np.float32]],
-    *,
-    kind: str,
-    models: int,
-    dimension: int,
-    path: Path,
-) -> None:
-    """Checks that arrays are those of a router.
+def require_sane(arrays: Mapping[str, NDArray[np.float32]], path: Path) -> None:
+    """Checks what is true of the arrays of every kind of router.
+
+    Which arrays a kind needs, and of what shape, `scoring.routers.build_router` checks.
 
     Args:
         arrays: By name.
-        kind: Of the router; one of `REQUIRED_ARRAYS`.
-        models: K.
-        dimension: d of the encoder.
         path: Of their file, for messages.
 
     Raises:
-        ArtefactInvalidError: One is missing or too many, holds NaN or infinity, or is not (K, d).
+        ArtefactInvalidError: A name holds other characters than letters, digits, `_`, `-` and
+            single dots between them; an array holds infinity, or NaN where it may not.
     """
-    for name in sorted(set(REQUIRED_ARRAYS[kind]) - set(arrays)):
-        raise ArtefactInvalidError(f"{path} lacks {name}; export the router again")
-    for name in sorted(set(arrays) - set(REQUIRED_ARRAYS[kind])):
-        message = f"{path} holds {name}, which no router of the kind {kind} reads; leave it out"
-        raise ArtefactInvalidError(message)
     for name, array in arrays.items():
-        if not np.isfinite(array).all():
-            message = f"{name} in {path} holds NaN or infinity; train the router again"
-            raise ArtefactInvalidError(message)
-    embeddings = arrays[LLM_EMBEDDINGS]
-    if embeddings.shape != (models, dimension):
-        message = (
-            f"{LLM_EMBEDDINGS} in {path} is {list(embeddings.shape)}, but {models} models and an "
-            f"encoder of {dimension} dimensions need {[models, dimension]}; export the router again"
-        )
-        raise ArtefactInvalidError(message)
+        if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
+            message = f"{path} names an array {name[:_LONGEST_NAME]!r}, which no router does"
+            raise ArtefactInvalidError(f"{message}; export the router again")
+        gaps = name.rpartition(".")[2] == _WITH_GAPS
+        if not _is_sane(array, gaps=gaps):
+            found = "infinity" if gaps else "NaN or infinity"
+            raise ArtefactInvalidError(f"{name} in {path} holds {found}; train the router again")
+
+
+def _is_sane(array: NDArray[np.float32], *, gaps: bool) -> bool:
+    return not np.isinf(array).any() if gaps else bool(np.isfinite(array).all())

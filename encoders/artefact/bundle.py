@@ -5,13 +5,13 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from encoders.artefact import inventory
-from encoders.artefact.arrays import parse_arrays, require_fitting, serialise_arrays
+from encoders.artefact.arrays import parse_arrays, require_sane, serialise_arrays
 from encoders.artefact.manifest import (
     ARRAYS,
     ENCODER,
@@ -24,9 +24,9 @@ from encoders.artefact.manifest import (
 )
 from encoders.artefact.swap import beside, swap_in
 from encoders.errors import ArtefactInvalidError, ArtefactNotFoundError, EncodersError
-from encoders.layout import Layout
-from encoders.sentence import SentenceEncoder
+from encoders.loading import AnyEncoder, encoder_files, load_any_encoder
 from encoders.session import Provider
+from encoders.tfidf import TfidfEncoder
 
 _ATTEMPTS = 5
 
@@ -39,7 +39,7 @@ class Artefact:
     """Where it was read, links resolved."""
     manifest: Manifest
     arrays: dict[str, NDArray[np.float32]]
-    """By name; `llm_embeddings` is (K, d)."""
+    """By name; which, and of what shape, the kind of the router says."""
     revision: str
     """16 hex characters of the SHA-256 of manifest.json, which names every file by its hash."""
 
@@ -79,7 +79,7 @@ class Artefact:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Names of the K models, in the order of the rows of the arrays."""
+        """Names of the K models, in the order in which the arrays hold them."""
         return tuple(model.name for model in self.manifest.models)
 
     @property
@@ -93,7 +93,7 @@ class Artefact:
         provider: Provider = Provider.AUTO,
         threads: int | None = None,
         max_tokens: int | None = None,
-    ) -> SentenceEncoder:
+    ) -> AnyEncoder:
         """Loads the query encoder, and checks that it is the one of the manifest.
 
         Args:
@@ -109,7 +109,7 @@ class Artefact:
             ProviderUnavailableError: CUDA was asked for and is not usable.
         """
         try:
-            encoder = SentenceEncoder.load(
+            encoder = load_any_encoder(
                 self.directory / ENCODER, provider=provider, threads=threads, max_tokens=max_tokens
             )
         except EncodersError:
@@ -125,9 +125,9 @@ class Artefact:
             message = f"{self.directory} was replaced while it was read; load it again"
             raise ArtefactInvalidError(message)
 
-    def _require_named(self, encoder: SentenceEncoder, *, its_own_length: bool) -> None:
+    def _require_named(self, encoder: AnyEncoder, *, its_own_length: bool) -> None:
         named = self.manifest.encoder
-        found: dict[str, int | str] = {"dimension": encoder.dimension}
+        found: dict[str, int | str] = {"kind": _kind(encoder), "dimension": encoder.dimension}
         if its_own_length:
             found |= {"max_tokens": encoder.max_tokens, "revision": encoder.revision}
         for name, value in found.items():
@@ -153,8 +153,10 @@ def write_artefact(
     Args:
         out: The directory; missing, empty, or an artefact.
         draft: What the manifest says, but for what is computed here.
-        arrays: Of the router, by name; `llm_embeddings` is (K, d).
-        encoder: Directory that `SentenceEncoder.load` reads; only what it reads is copied.
+        arrays: Of the router, by name; NaN may stand only where the last part of a dotted name is
+            `qualities`.
+        encoder: Directory that `SentenceEncoder.load` or `TfidfEncoder.load` reads; only what it
+            reads is copied.
         extras: Further files, such as a picture of the training curve; kept by their name.
 
     Raises:
@@ -186,7 +188,7 @@ def require_replaceable(out: Path) -> None:
         ArtefactInvalidError: It is something else, or can't be read.
     """
     try:
-        replaceable = not out.exists() or not any(out.iterdir()) or _is_router(out)
+        replaceable = not out.exists() or not any(out.iterdir()) or is_router(out)
     except NotADirectoryError:
         replaceable = False
     except OSError as error:
@@ -197,7 +199,12 @@ def require_replaceable(out: Path) -> None:
         raise ArtefactInvalidError(message)
 
 
-def _is_router(directory: Path) -> bool:
+def is_router(directory: Path) -> bool:
+    """Whether a directory holds the manifest of a router, which may be damaged.
+
+    Raises:
+        OSError: It can't be read.
+    """
     manifest = directory / MANIFEST
     return manifest.is_file() and format_of(manifest.read_bytes()) is not None
 
@@ -224,13 +231,7 @@ def _read_arrays(directory: Path, manifest: Manifest) -> dict[str, NDArray[np.fl
     if hashlib.sha256(data).hexdigest() != manifest.files[ARRAYS]:
         raise inventory.changed(path)
     arrays = parse_arrays(data, path)
-    require_fitting(
-        arrays,
-        kind=manifest.kind,
-        models=len(manifest.models),
-        dimension=manifest.encoder.dimension,
-        path=path,
-    )
+    require_sane(arrays, path)
     return arrays
 
 
@@ -247,27 +248,42 @@ def _fill(
             message = f"{extra} can't be kept as {extra.name}, which is taken; rename it"
             raise ArtefactInvalidError(message)
         shutil.copyfile(extra, work / extra.name)
-    (work / ARRAYS).write_bytes(serialise_arrays(arrays))
-    entry = _describe(SentenceEncoder.load(work / ENCODER, provider=Provider.CPU), draft)
+    (work / ARRAYS).write_bytes(_within_limit(serialise_arrays(arrays)))
+    entry = _describe(load_any_encoder(work / ENCODER, provider=Provider.CPU), draft)
     kept = {name: getattr(draft, name) for name in draft.model_fields_set - _ENCODER_FIELDS}
     manifest = Manifest(**kept, encoder=entry, files=inventory.hashes_of(work))
     (work / MANIFEST).write_bytes(manifest.serialise())
+
+
+def _within_limit(data: bytes) -> bytes:
+    if len(data) > inventory.MOST_ARRAY_BYTES:
+        message = f"the arrays of this router take {len(data)} bytes, and one may hold " + (
+            f"{inventory.MOST_ARRAY_BYTES}; train it on fewer prompts, or by a method that does "
+            "not keep them"
+        )
+        raise ArtefactInvalidError(message)
+    return data
 
 
 _ENCODER_FIELDS = {"encoder_name", "precision"}
 
 
 def _copy_encoder(source: Path, target: Path) -> None:
-    for path in Layout.read(source).files():
+    for path in encoder_files(source):
         (target / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / path, target / path)
 
 
-def _describe(encoder: SentenceEncoder, draft: ManifestDraft) -> EncoderEntry:
+def _describe(encoder: AnyEncoder, draft: ManifestDraft) -> EncoderEntry:
     return EncoderEntry(
+        kind=_kind(encoder),
         name=draft.encoder_name,
         revision=encoder.revision,
         dimension=encoder.dimension,
         max_tokens=encoder.max_tokens,
         precision=draft.precision,
     )
+
+
+def _kind(encoder: AnyEncoder) -> Literal["sentence", "tf-idf"]:
+    return "tf-idf" if isinstance(encoder, TfidfEncoder) else "sentence"

@@ -3,7 +3,6 @@
 import enum
 import json
 import re
-from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, Self
 
@@ -23,15 +22,6 @@ FORMAT = "pointsman-router/1"
 MANIFEST = "manifest.json"
 ARRAYS = "arrays.safetensors"
 ENCODER = "encoder"
-LLM_EMBEDDINGS = "llm_embeddings"
-
-REQUIRED_ARRAYS: Mapping[str, tuple[str, ...]] = {
-    "routerdc": (LLM_EMBEDDINGS,),
-    "zooter": (LLM_EMBEDDINGS,),
-    "cosine-classifier": (LLM_EMBEDDINGS,),
-    "multi-label": (LLM_EMBEDDINGS,),
-}
-"""The kinds of router that an artefact may hold, and the arrays that each needs."""
 
 _ANY_FORMAT = re.compile(r"pointsman-router/\d+")
 
@@ -53,13 +43,7 @@ def _require_inside(path: str) -> str:
     return path
 
 
-def _require_known_kind(kind: str) -> str:
-    if kind not in REQUIRED_ARRAYS:
-        raise ValueError(f"a router of the kind {kind!r} can't be held by an artefact")
-    return kind
-
-
-Kind = Annotated[str, AfterValidator(_require_known_kind)]
+Kind = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=64)]
 Count = Annotated[int, Field(ge=0)]
 RelativePath = Annotated[str, AfterValidator(_require_inside)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -82,11 +66,13 @@ class ModelEntry(_Entry):
 class EncoderEntry(_Entry):
     """The query encoder."""
 
+    kind: Literal["sentence", "tf-idf"] = "sentence"
+    """`SentenceEncoder` or `TfidfEncoder`."""
     directory: Literal["encoder"] = "encoder"
     name: str
     """What it was made of, for people."""
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
-    """As `SentenceEncoder.revision`."""
+    """As the encoder's own `revision`."""
     dimension: Annotated[int, Field(ge=1)]
     max_tokens: Annotated[int, Field(ge=1)]
     precision: Precision
@@ -146,10 +132,11 @@ class _Description(_Entry):
     """What a draft and a manifest have in common."""
 
     kind: Kind
+    """How it was trained, and what its arrays are; `scoring.routers.build_router` knows it."""
     models: Annotated[tuple[ModelEntry, ...], Field(min_length=1)]
-    """In the order of the rows of the arrays."""
+    """In the order in which the arrays hold them."""
     method: dict[str, JsonValue] = Field(default_factory=dict)
-    """Hyper-parameters."""
+    """Hyper-parameters, with those that inference reads."""
     data: DataEntry | None = None
     validation: ValidationEntry | None = None
     calibration: CalibrationEntry | None = None

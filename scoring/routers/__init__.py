@@ -7,7 +7,7 @@
 [[0.6, 0.8]]
 """
 
-from scoring.routers.build import COSINE_KINDS, build_router
+from scoring.routers.build import COSINE_KINDS, ROUTER_KINDS, build_router
 from scoring.routers.calibration import (
     TemperatureCalibration,
     TemperatureFit,
@@ -17,13 +17,17 @@ from scoring.routers.calibration import (
 )
 from scoring.routers.cosine import CosineRouter
 from scoring.routers.knn import OutcomeRouter
+from scoring.routers.parameters import Json
 from scoring.routers.router import Router
 from scoring.routers.smoothie import SmoothieRouter
+from scoring.routers.trained import TrainedRouter
 from scoring.routers.values import RouterFallback, RouterScores
 
 __all__ = [
     "COSINE_KINDS",
+    "ROUTER_KINDS",
     "CosineRouter",
+    "Json",
     "OutcomeRouter",
     "Router",
     "RouterFallback",
@@ -31,6 +35,7 @@ __all__ = [
     "SmoothieRouter",
     "TemperatureCalibration",
     "TemperatureFit",
+    "TrainedRouter",
     "build_router",
     "entropy",
     "expected_calibration_error",

@@ -6,8 +6,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scoring.errors import InvalidArrayError
+from scoring.routers.arrays import Shapes
+from scoring.routers.trained import PromptScore
 from scoring.routers.validation import as_vectors
 from scoring.routers.values import RouterScores
+
+COSINE_SHAPES: Shapes = {"llm_embeddings": ("models", "d")}
 
 
 class CosineRouter:
@@ -71,6 +75,19 @@ class CosineRouter:
         scores = np.vecdot(_directions(vectors)[:, None], self._directions)
         none = np.zeros(len(vectors), np.int64)
         return RouterScores(self._models, scores, none, none, (None,) * len(vectors))
+
+
+class CosineScorer:
+    """The same arithmetic for one prompt, as a stack's member."""
+
+    def __init__(self, llm_embeddings: NDArray[np.float32]) -> None:
+        """Takes the embeddings (K, d)."""
+        self._directions = _directions(llm_embeddings)
+        self.dimension: int | None = llm_embeddings.shape[1]
+
+    def score(self, prompt: NDArray[np.float32]) -> PromptScore:
+        """Scores a prompt (d,)."""
+        return PromptScore(np.vecdot(_directions(prompt[None]), self._directions))
 
 
 def _directions(vectors: NDArray[np.float32]) -> NDArray[np.float64]:

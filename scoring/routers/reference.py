@@ -84,3 +84,106 @@ def _prompt_entropy(
     greatest = max(quality for _, quality in part)
     best = [scaled for scaled, quality in part if quality == greatest]
     return partition - math.fsum(best) / len(best)
+
+
+Rows = Sequence[Sequence[float]]
+
+
+def feature_rows(vectors: Rows, centre: Sequence[float]) -> list[list[float]]:
+    """Returns (x - c) / |x - c| of every vector, zero where x is c."""
+    rows = [[a - b for a, b in zip(vector, centre, strict=True)] for vector in vectors]
+    lengths = [math.hypot(*row) for row in rows]
+    return [
+        [value / length if length > 0 else 0.0 for value in row]
+        for row, length in zip(rows, lengths, strict=True)
+    ]
+
+
+def neighbour_weights(
+    prompt: Sequence[float], others: Rows, k: int, weighting: str, bandwidth: float
+) -> dict[int, float]:
+    """Returns the weight of each of the k nearest, by their place; among equals the earlier.
+
+    Args:
+        prompt: Features (d,).
+        others: Features of the training prompts (n, d).
+        k: Most neighbours.
+        weighting: "uniform", "kernel", "adaptive" or "similarity".
+        bandwidth: h.
+    """
+    squared = [math.dist(prompt, other) ** 2 for other in others]
+    nearest = sorted(range(len(others)), key=lambda place: (squared[place], place))[:k]
+    width = {"kernel": 1.0, "adaptive": max(squared[nearest[-1]], 1e-6)}.get(weighting, 1.0)
+    return {
+        place: {
+            "uniform": 1.0,
+            "similarity": max(0.0, 1.0 - squared[place] / 2),
+        }.get(weighting, math.exp(-squared[place] / (bandwidth * width)))
+        for place in nearest
+    }
+
+
+def shrunk_mean(
+    values: Sequence[float], weights: Sequence[float], prior: float, pseudo_count: float
+) -> float:
+    """Returns (sum w q + n0 prior) / (sum w + n0) over values that aren't NaN."""
+    known = [
+        (weight, value)
+        for weight, value in zip(weights, values, strict=True)
+        if not math.isnan(value)
+    ]
+    total = math.fsum(weight for weight, _ in known) + pseudo_count
+    if total == 0:
+        return prior
+    return (math.fsum(weight * value for weight, value in known) + pseudo_count * prior) / total
+
+
+def mixture(
+    features: Sequence[float], weights: Rows, biases: Sequence[float], means: Rows
+) -> list[float]:
+    """Returns sum_t p_t mean_tm, p = softmax(W phi + b), for each model."""
+    logits = [
+        math.fsum(a * b for a, b in zip(row, features, strict=True)) + bias
+        for row, bias in zip(weights, biases, strict=True)
+    ]
+    powers = [math.exp(logit - max(logits)) for logit in logits]
+    total = math.fsum(powers)
+    return [
+        math.fsum(power / total * mean for power, mean in zip(powers, column, strict=True))
+        for column in zip(*means, strict=True)
+    ]
+
+
+def network_score(
+    features: Sequence[float],
+    hidden: Rows,
+    hidden_biases: Sequence[float],
+    weights: Sequence[float],
+    bias: float,
+) -> float:
+    """Returns sigmoid(v . max(0, W phi + a) + b) for one model."""
+    units = [
+        max(0.0, math.fsum(a * b for a, b in zip(row, features, strict=True)) + own)
+        for row, own in zip(hidden, hidden_biases, strict=True)
+    ]
+    return logistic_score(units, weights, bias)
+
+
+def logistic_score(features: Sequence[float], weights: Sequence[float], bias: float) -> float:
+    """Returns sigmoid(w . phi + b)."""
+    logit = math.fsum(a * b for a, b in zip(weights, features, strict=True)) + bias
+    return 1 / (1 + math.exp(-logit)) if logit > -700 else 0.0
+
+
+def cluster_scores(
+    features: Sequence[float], centroids: Rows, means: Rows, nearest: int, temperature: float
+) -> list[float]:
+    """Returns the means of the nearest clusters by cosine, weighed by softmax(cos / T)."""
+    cosines = [_cosine(features, centroid) for centroid in centroids]
+    kept = sorted(range(len(cosines)), key=lambda place: (-cosines[place], place))[:nearest]
+    powers = [math.exp((cosines[place] - cosines[kept[0]]) / temperature) for place in kept]
+    total = math.fsum(powers)
+    return [
+        math.fsum(power / total * column[place] for power, place in zip(powers, kept, strict=True))
+        for column in zip(*means, strict=True)
+    ]

@@ -45,6 +45,7 @@ def export(
     from encoders import Artefact, EncodersError
     from encoders.artefact.bundle import require_replaceable
     from evaluation.scores import ScoreFields
+    from scoring.errors import ScoringError
 
     if router.resolve() == out.resolve():
         raise typer.BadParameter(f"{out} is the router itself, which is kept; name another.")
@@ -56,12 +57,17 @@ def export(
         table = _read(data or [], fields, original.models, count_positive or [], strict=strict)
         with tempfile.TemporaryDirectory() as folder:
             change, written = _export(original, out, Path(folder), table, count_positive or [])
-    except EncodersError as error:
+    except (EncodersError, ScoringError) as error:
         raise failure(str(error)) from None
     Console(markup=False, emoji=False).print(_shown(original, written, change))
 
 
 def _require_work(original: "Artefact", precision: Precision) -> None:
+    if original.manifest.encoder.kind == "tf-idf":
+        raise failure(
+            f"The encoder of {original.directory} counts terms and computes with no network; "
+            "there is nothing to make smaller."
+        )
     found = original.manifest.encoder.precision
     if found is not Precision.FP32:
         raise failure(f"The encoder of {original.directory} is {found}; export one in fp32.")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from encoders import Artefact, Provider, SentenceEncoder
 from evaluation.routing import accuracy, route_table
 from evaluation.scores import ScoreTable
-from evaluation.texts import EncodedTexts
+from evaluation.texts import EncodedTexts, TextEncoder
 from scoring.routers import build_router
 from server.cli.delivery import progress_bar
 
@@ -85,7 +85,7 @@ def compare(
     )
 
 
-def _encode(title: str, texts: Sequence[str], encoder: SentenceEncoder) -> EncodedTexts:
+def _encode(title: str, texts: Sequence[str], encoder: TextEncoder) -> EncodedTexts:
     with progress_bar(title) as report:
         return EncodedTexts(texts, encoder, report)
 
@@ -106,5 +106,6 @@ def _route(
 
 
 def _choices(original: Artefact, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
-    router = build_router(original.manifest.kind, original.models, original.arrays)
+    manifest = original.manifest
+    router = build_router(manifest.kind, original.models, original.arrays, manifest.method)
     return np.asarray(route_table(router, vectors).scores.argmax(axis=1), np.int64)

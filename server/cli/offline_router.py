@@ -12,6 +12,7 @@ from encoders.artefact.bundle import Artefact
 from evaluation.routed import RankedModel, RoutedPrompt
 from evaluation.routing import route_table
 from evaluation.texts import EncodedTexts, Progress, TextEncoder
+from evaluation.vector_cache import RevisedEncoder
 from scoring.errors import UnknownModelError
 from scoring.routers import Router, RouterScores, TemperatureCalibration, build_router
 from server.cli.wanted import Wanted
@@ -33,7 +34,7 @@ class OfflineRouter:
     """
 
     router: Router
-    encoder: TextEncoder
+    encoder: RevisedEncoder
     section: ArtefactRouterSettings
     costs: Mapping[str, float]
     calibration: TemperatureCalibration | None
@@ -51,7 +52,12 @@ class OfflineRouter:
         fitted = artefact.manifest.calibration
         costs = zip(artefact.models, artefact.costs.tolist(), strict=True)
         return cls(
-            router=build_router(artefact.manifest.kind, artefact.models, artefact.arrays),
+            router=build_router(
+                artefact.manifest.kind,
+                artefact.models,
+                artefact.arrays,
+                artefact.manifest.method,
+            ),
             encoder=artefact.load_encoder(),
             section=ArtefactRouterSettings(directory=directory),
             costs={model: cost for model, cost in costs if not np.isnan(cost)},

@@ -1,7 +1,5 @@
-"""What `pointsman train` reads: scores, and the options that are hyper-parameters."""
+"""What `pointsman train` reads: scores."""
 
-import dataclasses
-import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -9,11 +7,8 @@ from typing import Any
 import numpy as np
 import typer
 
-from encoders.training.batches import steps_of
 from encoders.training.data import TrainingData, apart_from, split
 from encoders.training.errors import TrainingError
-from encoders.training.hyperparameters import Hyperparameters, Method
-from encoders.training.processes import process_count
 from evaluation.scores import ScoreFields, ScoreTable, read_scores
 from server.cli.delivery import show_bad_rows
 
@@ -35,17 +30,28 @@ def read_training_data(given: dict[str, Any], *, speak: bool) -> tuple[TrainingD
     share = given["validation_share"]
     if not (given["validation"] or 0 < share < 1):
         raise typer.BadParameter(f"--validation-share is {share}; it must lie between 0 and 1")
-    data = _read(given, "data", (), speak=speak)
-    data.require_usable()
-    _require_tasks(data, given["count_positive"] or ())
-    if given["validation"]:
-        judged = _read(given, "validation", data.models, speak=speak)
-        learnt = _apart(data, judged, speak=speak)
-    else:
-        learnt, judged = split(data, share, given["split_seed"])
+    learnt, judged = read_data(given, speak=speak)
+    if judged is None:
+        learnt, judged = split(learnt, share, given["split_seed"])
     if speak:
         typer.echo(described(learnt, judged), err=True)
     return learnt, judged
+
+
+def read_data(given: dict[str, Any], *, speak: bool) -> tuple[TrainingData, TrainingData | None]:
+    """Reads the rows of --data, less those of --validation, and these; None without --validation.
+
+    Raises:
+        TrainingError: Nothing can be learnt from them, or an option does not fit them.
+        UnreadableDataError: A file can't be read.
+    """
+    data = _read(given, "data", (), speak=speak)
+    data.require_usable()
+    _require_tasks(data, given["count_positive"] or ())
+    if not given["validation"]:
+        return data, None
+    judged = _read(given, "validation", data.models, speak=speak)
+    return _apart(data, judged, speak=speak), judged
 
 
 def _read(
@@ -70,14 +76,15 @@ def _apart(data: TrainingData, judged: TrainingData, *, speak: bool) -> Training
     return learnt
 
 
-def described(learnt: TrainingData, judged: TrainingData) -> str:
+def described(learnt: TrainingData, judged: TrainingData | None) -> str:
     """Says what was read, so that a name that was mistyped is seen before the training."""
     tasks = ", ".join(f"{task} {rows}" for task, rows in Counter(learnt.tasks).items())
     shown = ", ".join(learnt.models[:_SHOWN_MODELS])
     rest = len(learnt.models) - _SHOWN_MODELS
+    own = "" if judged is None else f" {len(judged.prompts)} to validate on,"
     return (
-        f"{len(learnt.prompts)} rows to learn from ({tasks}), {len(judged.prompts)} to validate "
-        f"on, {len(learnt.models)} models: {shown}{f' and {rest} more' if rest > 0 else ''}"
+        f"{len(learnt.prompts)} rows to learn from ({tasks}),{own} {len(learnt.models)} models: "
+        f"{shown}{f' and {rest} more' if rest > 0 else ''}"
     )
 
 
@@ -99,30 +106,3 @@ def _require_tasks(data: TrainingData, named: Sequence[str]) -> None:
     if unknown:
         known = ", ".join(dict.fromkeys(data.tasks))
         raise TrainingError(f"--count-positive {unknown[0]}: the data's tasks are {known}")
-
-
-def hyperparameters(given: dict[str, Any], data: TrainingData) -> Hyperparameters:
-    """The hyper-parameters among the options.
-
-    Raises:
-        typer.BadParameter: One is out of range.
-    """
-    try:
-        return _chosen(given, data)
-    except TrainingError as error:
-        raise typer.BadParameter(str(error)) from None
-
-
-def _chosen(given: dict[str, Any], data: TrainingData) -> Hyperparameters:
-    names = {field.name for field in dataclasses.fields(Hyperparameters)} - {"method"}
-    named = {name: given[name] for name in names if given[name] is not None}
-    chosen = Hyperparameters.of_method(Method(given["method"]), **named)
-    epochs = given["epochs"]
-    if epochs is None:
-        return chosen
-    if given["steps"] is not None or not 0 < epochs < math.inf:
-        raise TrainingError("give --steps, or --epochs above 0, and not both")
-    tasks = len(set(data.tasks))
-    rows = len(data.prompts) if chosen.rows_per_task is None else chosen.rows_per_task * tasks
-    accumulate = chosen.accumulate * process_count()
-    return dataclasses.replace(chosen, steps=steps_of(epochs, rows, chosen.batch, accumulate))

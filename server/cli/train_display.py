@@ -5,10 +5,10 @@ from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from encoders.training.history import Evaluation, Losses
 from encoders.training.trainer import Trained
+from server.cli.train_table import accuracy_table
 
 _SECONDS = 60
 
@@ -63,14 +63,7 @@ class Display:
 
     def summary(self, out: Path, trained: Trained) -> None:
         """Prints the table of the best evaluation on standard output."""
-        table = Table(title=f"Validation of {out}")
-        table.add_column("task")
-        for name in ("router", trained.single_model):
-            table.add_column(name, justify="right")
-        for task, value in trained.accuracy.tasks.items():
-            table.add_row(task, f"{value:.4f}", f"{trained.single_accuracy.tasks[task]:.4f}")
-        averages = (trained.accuracy.average, trained.single_accuracy.average)
-        table.add_row("average", *(f"{value:.4f}" for value in averages), style="bold")
+        table = accuracy_table(out, trained.accuracy, trained.single_model, trained.single_accuracy)
         console = Console(markup=False, emoji=False)
         console.print(table)
         minutes = trained.history[-1].seconds / _SECONDS

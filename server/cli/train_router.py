@@ -1,28 +1,24 @@
 """From what was trained to the router that is served."""
 
-from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from encoders.artefact.bundle import write_artefact
-from encoders.artefact.manifest import (
-    CalibrationEntry,
-    DataEntry,
-    ExportEntry,
-    ManifestDraft,
-    ModelEntry,
-    ValidationEntry,
-)
+from encoders.artefact.manifest import ExportEntry, ManifestDraft
 from encoders.embedded import embedded_source
-from encoders.training.data import TrainingData, fingerprint
+from encoders.training.data import TrainingData
 from encoders.training.export import export_encoder, prove
 from encoders.training.hyperparameters import Hyperparameters
 from encoders.training.trainer import Trained
 from encoders.training.validation import gains
-from scoring.routers.calibration import fit_temperature
+from server.cli.train_entries import (
+    calibration_entry,
+    data_entry,
+    model_entries,
+    validation_entry,
+)
 
 _PROOF_PROMPTS = 1000
 
@@ -61,14 +57,19 @@ def write_router(
     largest = prove(trained.encoder, exported, texts)
     draft = ManifestDraft(
         kind=hyperparameters.method.value,
-        models=_models(data),
+        models=model_entries(data),
         encoder_name=encoder_name,
         method=dict(hyperparameters.to_dict()),
-        data=DataEntry(
-            fingerprint=fingerprint(data), rows=len(data.prompts), tasks=Counter(data.tasks)
+        data=data_entry(data),
+        validation=validation_entry(
+            len(validation.prompts),
+            trained.accuracy,
+            trained.single_model,
+            trained.single_accuracy.average,
         ),
-        validation=_validation(trained, validation),
-        calibration=_calibration(trained, gains(validation, positive_tasks)),
+        calibration=calibration_entry(
+            trained.cosines.astype(np.float64), gains(validation, positive_tasks)
+        ),
         export=ExportEntry(prompts=len(texts), largest_difference=largest),
     )
     arrays = {"llm_embeddings": trained.llm_embeddings}
@@ -87,35 +88,3 @@ def proof_texts(validation: TrainingData, data: TrainingData) -> tuple[str, ...]
 def _spread(prompts: Sequence[str], most: int) -> tuple[str, ...]:
     count = min(most, len(prompts))
     return tuple(prompts[place * len(prompts) // count] for place in range(count))
-
-
-def _models(data: TrainingData) -> tuple[ModelEntry, ...]:
-    costs = np.full(len(data.models), np.nan) if data.costs is None else data.costs
-    return tuple(
-        ModelEntry(name=name, cost=None if np.isnan(cost) else float(cost))
-        for name, cost in zip(data.models, costs, strict=True)
-    )
-
-
-def _validation(trained: Trained, validation: TrainingData) -> ValidationEntry:
-    return ValidationEntry(
-        rows=len(validation.prompts),
-        accuracy=trained.accuracy.tasks,
-        average=trained.accuracy.average,
-        best_single_model=trained.single_model,
-        best_single_average=trained.single_accuracy.average,
-    )
-
-
-def _calibration(trained: Trained, qualities: NDArray[np.float64]) -> CalibrationEntry | None:
-    """None where no validation row tells two models apart."""
-    fit = fit_temperature(trained.cosines.astype(np.float64), qualities)
-    if not fit.prompts:
-        return None
-    return CalibrationEntry(
-        temperature=fit.temperature,
-        nll_before=fit.nll_before,
-        nll_after=fit.nll_after,
-        ece_before=fit.ece_before,
-        ece_after=fit.ece_after,
-    )

@@ -89,7 +89,14 @@ class RouterLoader:
         """
         load = partial(artefact.load_encoder, provider=self._provider, threads=self._threads)
         with as_artefact_errors():
-            router = build_router(artefact.manifest.kind, artefact.models, artefact.arrays)
+            # Some kinds make an index of all that they were taught.
+            router = await asyncio.to_thread(
+                build_router,
+                artefact.manifest.kind,
+                artefact.models,
+                artefact.arrays,
+                artefact.manifest.method,
+            )
             _require_calibration(section, artefact)
             served = await self._shelf.borrow(artefact.manifest.encoder.revision, load)
         costs = zip(artefact.models, artefact.costs.tolist(), strict=True)

@@ -4,17 +4,18 @@ import grpc
 import pytest
 import yaml
 
-from tests.homed_router import swap_link, write_router
+from tests.homed_router import swap_link, write_fitted, write_router
 from tests.server_process import ServerProcess
 
 
 @pytest.fixture(scope="session")
 def routers_folder(tmp_path_factory):
-    """Holds the artefacts main, plain and swapped, and the link `moving` to one of them."""
+    """Holds the artefacts main, plain, swapped and fitted, and the link `moving` to one of them."""
     folder = tmp_path_factory.mktemp("routers")
     write_router(folder / "main")
     write_router(folder / "plain", costs={}, temperature=None)
     write_router(folder / "swapped", {"feline": "dog", "canine": "cat"}, dimension=8)
+    write_fitted(folder / "fitted")
     swap_link(folder / "moving", folder / "main")
     return folder
 
@@ -38,6 +39,8 @@ def routing_server(tmp_path_factory, routers_folder):
             "close": {"directory": plain, "abstain_below_margin": 2.5, "fallback": "carpet"},
             "moving": {"directory": str(routers_folder / "moving")},
             "still": {"directory": str(routers_folder / "moving"), "watch": False},
+            "fitted": {"directory": str(routers_folder / "fitted")},
+            "changing": {"directory": plain, "watch": False},
             "free": {"kind": "smoothie", "pool": "free", **pooled, "costs": {"a": 1, "b": 2}},
             "own": {"kind": "smoothie", "pool": "own", **pooled},
             "growing": {"kind": "smoothie", "pool": "growing", **pooled},

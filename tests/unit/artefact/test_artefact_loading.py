@@ -19,12 +19,12 @@ from encoders import (
 )
 from encoders.artefact import inventory
 from tests.unit.artefact.tiny_router import (
-    DIMENSION,
     MODELS,
     edit_manifest,
     forge,
     forge_arrays,
     tiny_arrays,
+    tiny_draft,
     tiny_encoder,
     write_router,
 )
@@ -208,7 +208,9 @@ def test_a_newer_format_is_refused_in_words(router):
 @pytest.mark.parametrize(
     ("place", "value", "words"),
     [
-        (("kind",), "smoothie", "kind: "),
+        (("kind",), "Smoothie", "kind: "),
+        (("kind",), "../outside", "kind: "),
+        (("kind",), "", "kind: "),
         (("kind",), None, "kind: "),
         (("models",), [], "models: "),
         (("models", 0, "name"), "large", "'large' is named twice"),
@@ -216,6 +218,7 @@ def test_a_newer_format_is_refused_in_words(router):
         (("models", 0, "cost"), -1, "models.0.cost: "),
         (("models", 0, "cost"), float("nan"), "models.0.cost: "),
         (("encoder", "directory"), "elsewhere", "encoder.directory: "),
+        (("encoder", "kind"), "word2vec", "encoder.kind: "),
         (("encoder", "dimension"), 0, "encoder.dimension: "),
         (("encoder", "dimension"), "8", "encoder.dimension: "),
         (("encoder", "precision"), "int4", "encoder.precision: "),
@@ -242,28 +245,49 @@ def test_arrays_must_be_listed(router):
 
 
 @pytest.mark.parametrize(
-    ("array", "words"),
+    ("name", "value", "words"),
     [
-        (np.zeros((2, DIMENSION), np.float32), r"is [2, 8], but 3 models"),
-        (np.zeros((3, 7), np.float32), r"is [3, 7], but 3 models"),
-        (np.zeros(24, np.float32), r"is [24], but 3 models"),
-        (np.full((3, DIMENSION), np.nan, np.float32), "NaN or infinity"),
-        (np.full((3, DIMENSION), np.inf, np.float32), "NaN or infinity"),
+        ("llm_embeddings", np.nan, "NaN or infinity"),
+        ("llm_embeddings", -np.inf, "NaN or infinity"),
+        ("qualities.prompts", np.nan, "NaN or infinity"),
+        ("more-qualities", np.nan, "NaN or infinity"),
+        ("qualities", np.inf, "holds infinity"),
+        ("members.0.qualities", -np.inf, "holds infinity"),
     ],
 )
-def test_arrays_that_do_not_fit_are_refused(router, array, words):
-    forge_arrays(router, {"llm_embeddings": array})
+def test_arrays_that_are_not_finite_are_refused(router, name, value, words):
+    forge_arrays(router, {name: np.array([0, value], np.float32)})
     assert words in refusal(router)
 
 
-def test_arrays_that_lack_one_are_refused(router):
-    forge_arrays(router, {"others": np.zeros((3, DIMENSION), np.float32)})
-    assert "lacks llm_embeddings" in refusal(router)
+@pytest.mark.parametrize("name", ["qualities", "members.0.qualities"])
+def test_qualities_that_nobody_knows_are_kept(router, name):
+    forge_arrays(router, {name: np.array([[0.5, np.nan]], np.float32)})
+    np.testing.assert_array_equal(Artefact.load(router).arrays[name], [[0.5, np.nan]])
 
 
-def test_an_array_that_no_router_reads_is_refused(router):
-    forge_arrays(router, tiny_arrays() | {"others": np.zeros(1, np.float32)})
-    assert "holds others, which no router" in refusal(router)
+@pytest.mark.parametrize("name", ["", "a b", "a/b", "a..b", ".a", "a.", "a\n", "ä", "a" * 201])
+def test_names_that_no_array_has_are_refused(router, name):
+    forge_arrays(router, {name: np.zeros(1, np.float32)})
+    sentence = refusal(router)
+    assert "which no router does" in sentence
+    assert len(sentence) < 500
+
+
+@given(st.from_regex(r"[a-z][a-z0-9-]{0,9}", fullmatch=True))
+def test_a_router_of_any_kind_is_held(kind):
+    assert tiny_draft(kind=kind).kind == kind
+
+
+def test_arrays_of_any_shape_are_held_or_none(router):
+    shapes = {"scalar": (), "empty": (0, 4), "members.0.deep": (2, 3, 4)}
+    arrays = {name: np.ones(shape, np.float32) for name, shape in shapes.items()}
+    for given_arrays in (arrays, {}):
+        forge_arrays(router, given_arrays)
+        loaded = Artefact.load(router).arrays
+        assert {name: array.shape for name, array in loaded.items()} == {
+            name: array.shape for name, array in given_arrays.items()
+        }
 
 
 def test_arrays_of_another_type_are_refused(router):
@@ -295,7 +319,7 @@ def test_nothing_is_unpickled(router, tmp_path, monkeypatch):
 
 
 def test_an_encoder_that_is_not_the_one_named_is_refused(router):
-    for name, value in (("revision", "0" * 16), ("max_tokens", 11)):
+    for name, value in (("revision", "0" * 16), ("max_tokens", 11), ("kind", "tf-idf")):
         edit_manifest(router, lambda values, n=name, v=value: values["encoder"].update({n: v}))
         with pytest.raises(ArtefactInvalidError, match=r"manifest\.json says"):
             Artefact.load(router).load_encoder(threads=1)
@@ -303,7 +327,6 @@ def test_an_encoder_that_is_not_the_one_named_is_refused(router):
 
 def test_an_encoder_of_another_dimension_is_refused(router):
     edit_manifest(router, lambda values: values["encoder"].update(dimension=7))
-    forge_arrays(router, {"llm_embeddings": np.zeros((3, 7), np.float32)})
     with pytest.raises(ArtefactInvalidError, match=r"dimension of .* is 8"):
         Artefact.load(router).load_encoder(threads=1)
 

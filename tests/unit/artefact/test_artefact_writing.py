@@ -13,7 +13,7 @@ from encoders import (
     ManifestDraft,
     write_artefact,
 )
-from encoders.artefact import bundle, swap
+from encoders.artefact import bundle, inventory, swap
 from tests.unit.artefact.tiny_router import tiny_arrays, tiny_draft, tiny_encoder, write_router
 
 
@@ -103,6 +103,15 @@ def test_a_router_is_replaced_where_directories_can_not_be_exchanged(
     assert names(tmp_path) == ["router"]
 
 
+def test_arrays_that_could_not_be_read_are_not_written(encoder, tmp_path, monkeypatch):
+    old = write_artefact(tmp_path / "router", tiny_draft(), tiny_arrays(), encoder)
+    monkeypatch.setattr(inventory, "MOST_ARRAY_BYTES", 50)
+    with pytest.raises(ArtefactInvalidError, match=r"take \d+ bytes, and one may hold 50"):
+        write_artefact(tmp_path / "router", tiny_draft(), tiny_arrays(), encoder)
+    monkeypatch.undo()
+    assert Artefact.load(tmp_path / "router").revision == old.revision
+
+
 def test_a_failed_rename_brings_the_old_one_back(tmp_path, monkeypatch):
     for name in ("work", "target"):
         (tmp_path / name).mkdir()
@@ -163,8 +172,8 @@ def test_a_folder_that_can_not_be_written_is_told(encoder, tmp_path):
 
 def test_parts_that_do_not_fit_leave_the_old_one(encoder, tmp_path):
     first = write_router(tmp_path / "router", encoder)
-    wrong = {"llm_embeddings": np.zeros((3, 9), np.float32)}
-    with pytest.raises(ArtefactInvalidError, match="3 models"):
+    wrong = {"llm_embeddings": np.full((3, 8), np.nan, np.float32)}
+    with pytest.raises(ArtefactInvalidError, match="NaN"):
         write_artefact(tmp_path / "router", tiny_draft(), wrong, encoder)
     with pytest.raises(EncoderNotFoundError):
         write_artefact(tmp_path / "router", tiny_draft(), tiny_arrays(), tmp_path / "absent")

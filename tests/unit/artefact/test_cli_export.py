@@ -12,6 +12,7 @@ from encoders.artefact.manifest import Precision
 from tests.unit.artefact.tiny_router import (
     MODELS,
     edit_manifest,
+    forge_arrays,
     tiny_draft,
     tiny_encoder,
 )
@@ -175,6 +176,14 @@ def test_what_it_refuses(router, data, tmp_path):
     assert "nonsense" in refused(*given, "--count-positive", "nonsense")
     data.write_text('{"prompt": "p", "scores": {"small": 1, "large": 0}}\n')
     assert "tuned" in refused(*given)
+
+
+def test_arrays_that_are_of_no_router_are_refused(router, data, tmp_path):
+    copy = shutil.copytree(router.directory, tmp_path / "copy")
+    forge_arrays(copy, {"others": np.zeros(1, np.float32)})
+    result = run(copy, "--out", tmp_path / "small", "--data", data)
+    assert (result.exit_code, "llm_embeddings" in result.stderr) == (1, True)
+    assert not (tmp_path / "small").exists()
 
 
 def test_a_damaged_router_is_refused_and_the_old_output_kept(router, tmp_path):

@@ -65,8 +65,8 @@ def test_every_trained_kind_is_built(kind):
     ("kind", "arrays", "field", "message"),
     [
         ("smoothie", ["llm_embeddings"], "kind", "no trained router of kind 'smoothie'; it may be"),
-        ("routerdc", [], "arrays", "made of the array llm_embeddings; none was given"),
-        ("routerdc", ["bias", "llm_embeddings"], "arrays", "bias, llm_embeddings was given"),
+        ("routerdc", [], "arrays.llm_embeddings", "made of llm_embeddings; none was given"),
+        ("routerdc", ["bias", "llm_embeddings"], "arrays.bias", "bias, llm_embeddings was given"),
     ],
 )
 def test_what_cannot_be_built_is_refused(kind, arrays, field, message):
