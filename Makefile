@@ -41,6 +41,7 @@ gen: contract $(GENERATOR)/ready ## Writes the stubs, and takes the contract as 
 docs: $(VENV)/dev ## Writes the pages that are generated
 	$(BIN)/python -m server.cli config reference > docs/settings.md
 	$(BIN)/python -c "from server.reference import errors_page; print(errors_page(), end='')" > docs/errors.md
+	$(BIN)/python -c "from server.reference import metrics_page; print(metrics_page(), end='')" > docs/metrics.md
 
 fresh: $(VENV)/dev $(GENERATOR)/ready ## What is generated is what is committed
 	rm -rf build/fresh && mkdir -p build/fresh
@@ -48,6 +49,7 @@ fresh: $(VENV)/dev $(GENERATOR)/ready ## What is generated is what is committed
 	diff -r -x __pycache__ -x __init__.py -x py.typed build/fresh/pointsman/v1 $(STUBS)/pointsman/v1
 	$(BIN)/python -m server.cli config reference | diff - docs/settings.md
 	$(BIN)/python -c "from server.reference import errors_page; print(errors_page(), end='')" | diff - docs/errors.md
+	$(BIN)/python -c "from server.reference import metrics_page; print(metrics_page(), end='')" | diff - docs/metrics.md
 
 define generate
 	$(GENERATOR)/bin/python -m grpc_tools.protoc -Iproto \
@@ -75,7 +77,7 @@ $(VENV)/runtime: $(VENV)/bin/python pyproject.toml clients/python/pyproject.toml
 	@touch $@
 
 $(VENV)/dev: $(VENV)/runtime
-	$(PIP) -c requirements/constraints.txt -e clients/python -e '.[dev,train]'
+	$(PIP) -c requirements/constraints.txt -e clients/python -e '.[dev,train,report]'
 	@touch $@
 
 $(GENERATOR)/ready: requirements/generate.txt

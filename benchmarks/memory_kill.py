@@ -7,7 +7,7 @@ outcomes from several threads, printing every sample and outcome whose receipt
 it holds. The process is killed with SIGKILL, at a random moment or at a chosen
 point inside a write; then the memory is opened here, and every acknowledged
 sample and outcome that the pool has not evicted since must be in the log and be
-recalled.
+recalled, and so must be what was measured of the answers that an outcome is of.
 """
 
 import argparse
@@ -28,10 +28,19 @@ from typing import Any
 
 import numpy as np
 
+from scoring.features import FEATURES
 from scoring.kernels import row_contrasts
-from scoring.memory import EmbeddingSpace, Memory, MemorySettings, NewOutcome, NewSample
+from scoring.memory import (
+    EmbeddingSpace,
+    Memory,
+    MemorySettings,
+    NewOutcome,
+    NewSample,
+    StoredOutcome,
+)
 from scoring.memory.graph_log import GraphLog
 from scoring.memory.log import Log
+from scoring.memory.outcomes.judged import JudgedLog
 from scoring.memory.outcomes.ledger import Ledger
 from scoring.memory.outcomes.log import OutcomeLog
 from scoring.memory.pool import Pool
@@ -46,8 +55,10 @@ PROMPTS = 8
 POINTS = {
     "commit": (Log, "advance", 40),
     "outcome": (OutcomeLog, "add", 150),
+    "answers": (JudgedLog, "add", 12),
     "publish": (Pool, "admit", 300),
     "count": (Ledger, "admit", 200),
+    "attach": (Ledger, "attach", 12),
     "merge": (Segment, "insert", 200),
     "save": (Segment, "save", 2),
     "vouch": (GraphLog, "put_segment", 2),
@@ -66,7 +77,8 @@ def make_sample(name: str) -> NewSample:
     prompt = rng.normal(size=SPACE.dimension).astype(np.float32)
     count = int(rng.integers(1, len(VOTERS) + 1))
     pairs = rng.random(count * (count - 1) // 2, np.float32)
-    return NewSample(name, prompt, VOTERS[:count], pairs, 0.0)
+    features = rng.normal(size=(count, len(FEATURES))).astype(np.float32)
+    return NewSample(name, prompt, VOTERS[:count], pairs, 0.0, features)
 
 
 def make_outcome(name: str, thread: int, number: int) -> NewOutcome:
@@ -149,6 +161,7 @@ class Tally:
     not_recalled: set[str] = field(default_factory=set)
     checked: int = 0
     outcomes_checked: int = 0
+    answers_checked: int = 0
     opening_seconds: list[float] = field(default_factory=list)
 
     def take(self, line: str) -> None:
@@ -197,12 +210,34 @@ class Tally:
         wanted = {name for name, subject in self.recorded.items() if subject in live}
         self.outcomes_checked += len(wanted)
         self.lost |= wanted - stored.keys()
+        self._check_answers(memory, list(stored.values()))
         of_subject = Counter(outcome.sample_id for outcome in stored.values())
         for outcome in {each.sample_id: each for each in stored.values()}.values():
             near = memory.recall_outcomes("pool", SPACE, outcome.prompt, 2)
             found = near.counts[near.squared_distances == 0].sum(axis=1)
             if of_subject[outcome.sample_id] not in found:
                 self.not_recalled.add(outcome.outcome_id)
+
+    def _check_answers(self, memory: Memory, stored: list[StoredOutcome]) -> None:
+        subjects = list(dict.fromkeys(outcome.sample_id for outcome in stored))
+        measured = memory.judged("pool").measured
+        assert len(measured) == len(subjects)
+        known = {outcome.sample_id: outcome.answers for outcome in stored}
+        for name, row in zip(subjects, measured, strict=True):
+            if name.startswith("prompt-"):
+                assert known[name] is None
+                continue
+            wanted, answers = make_sample(name), known[name]
+            assert wanted.features is not None
+            self.answers_checked += 1
+            if answers is None or answers.features is None:
+                self.lost.add(f"answers {name}")
+            elif not (
+                np.array_equal(answers.features, wanted.features)
+                and np.array_equal(answers.pairs, wanted.pairs)
+                and np.array_equal(row[: len(wanted.voters), 1:], wanted.features)
+            ):
+                self.not_recalled.add(f"answers {name}")
 
 
 def kill_rounds(directory: Path, rounds: int, seed: int) -> Tally:
@@ -237,6 +272,7 @@ def main() -> None:
     print(f"checks of live samples       {tally.checked}")
     print(f"outcomes acknowledged        {len(tally.recorded)}")
     print(f"checks of live outcomes      {tally.outcomes_checked}")
+    print(f"checks of their answers      {tally.answers_checked}")
     print(f"acknowledged, but lost       {len(tally.lost)}")
     print(f"in the log, not recalled     {len(tally.not_recalled)}")
     print(f"longest start after a kill   {max(tally.opening_seconds):.2f} s")

@@ -14,6 +14,7 @@ from scoring.errors import MemoryStorageError
 from scoring.kernels import warm_up
 from scoring.memory import Durability, Memory, MemorySettings
 from server.admission import Admission
+from server.calibration import Calibrations
 from server.errors import ServerError, StartError
 from server.outcomes import OutcomeRecorder
 from server.parts import Parts
@@ -38,6 +39,7 @@ class Engine:
     routers: RouterRegistry
     routing: RoutingPipeline
     outcomes: OutcomeRecorder
+    calibrations: Calibrations
 
     async def warm_up(self) -> None:
         """Loads the routers, and sends a real request through every way there is.
@@ -76,9 +78,12 @@ async def open_engine(settings: Settings, parts: Parts) -> AsyncIterator[Engine]
         _log.info("memory", pools=len(memory.descriptions()))
         await asyncio.to_thread(warm_up)
         estimate_thread = ThreadPoolExecutor(1, thread_name_prefix="estimate")
+        fit_thread = ThreadPoolExecutor(1, thread_name_prefix="calibrate")
         try:
-            yield _compose(encoder, memory, estimate_thread, settings, parts)
+            calibrations = Calibrations(memory, fit_thread)
+            yield _compose(encoder, memory, estimate_thread, calibrations, settings, parts)
         finally:
+            fit_thread.shutdown(wait=False, cancel_futures=True)
             estimate_thread.shutdown(wait=False, cancel_futures=True)
     finally:
         await asyncio.to_thread(memory.close)
@@ -88,6 +93,7 @@ def _compose(
     encoder: SentenceEncoder,
     memory: Memory,
     estimate_thread: Executor,
+    calibrations: Calibrations,
     settings: Settings,
     parts: Parts,
 ) -> Engine:
@@ -101,10 +107,13 @@ def _compose(
         encoders=shelf,
         memory=memory,
         admission=Admission(settings.limits.in_flight),
-        pipeline=ScoringPipeline(served, memory, estimate_thread, create_pools=create_pools),
+        pipeline=ScoringPipeline(
+            served, memory, estimate_thread, calibrations, create_pools=create_pools
+        ),
         routers=routers,
         routing=RoutingPipeline(routers, routing),
         outcomes=OutcomeRecorder(served, memory, create_pools=create_pools),
+        calibrations=calibrations,
     )
 
 

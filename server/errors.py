@@ -60,12 +60,6 @@ class RouterNotFoundError(ServerError):
     reason = "ROUTER_NOT_FOUND"
 
 
-class NotOfferedError(ServerError):
-    """The contract has this method or option, but this server does not offer it."""
-
-    reason = "NOT_OFFERED"
-
-
 class ShuttingDownError(ServerError):
     """The server is going down and takes no more work."""
 

@@ -7,13 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.answers import Answers, measure_answers
+from scoring.calibrated import CalibratedEstimate, CalibrationFit, calibrate
 from scoring.errors import PoolNotFoundError
 from scoring.estimator import Estimate, estimate_alone, estimate_global, estimate_local
 from scoring.evidence import Neighbourhood, Totals
+from scoring.features import measure_features
+from scoring.judged import features_of_request
 from scoring.memory import EmbeddingSpace, Memory
 from server.requests import EstimatorKind, Fallback, ScoreRequest
 
-_RECALLING = (EstimatorKind.GLOBAL, EstimatorKind.LOCAL)
+_RECALLING = (EstimatorKind.GLOBAL, EstimatorKind.LOCAL, EstimatorKind.CALIBRATED)
+_NEARBY = (EstimatorKind.LOCAL, EstimatorKind.CALIBRATED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,20 +29,30 @@ class Embedded:
         answers: Shape (g, d), float32.
         truncated: Shape (g + 1,), bool: the prompt first, then each answer.
         space: Where they live.
+        characters: Of each of the g answers; None where they came as vectors.
     """
 
     prompt: NDArray[np.float32]
     answers: NDArray[np.float32]
     truncated: NDArray[np.bool_]
     space: EmbeddingSpace
+    characters: tuple[int, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Estimated:
-    """What came of it, and what it took in seconds."""
+    """What came of it, and what it took in seconds.
+
+    Attributes:
+        features: Of the answers, as `scoring.features.measure_features` has them; None where
+            neither learning nor calibration wants them.
+        calibrated: What outcomes changed, where the request asked for them.
+    """
 
     answers: Answers
+    features: NDArray[np.float32] | None
     estimate: Estimate
+    calibrated: CalibratedEstimate | None
     kind: EstimatorKind
     fallback: Fallback | None
     pool_revision: int
@@ -46,34 +60,72 @@ class Estimated:
     estimate_seconds: float
 
 
-def estimate_request(memory: Memory, request: ScoreRequest, embedded: Embedded) -> Estimated:
+def estimate_request(
+    memory: Memory, request: ScoreRequest, embedded: Embedded, fit: CalibrationFit | None = None
+) -> Estimated:
     """Measures the answers, recalls what the estimator needs, and estimates.
+
+    Args:
+        memory: The pools.
+        request: What is asked.
+        embedded: Its vectors.
+        fit: Calibration of its pool, where it asks for CALIBRATED.
 
     Raises:
         InvalidArrayError: The vectors can't be measured.
         SpaceMismatchError: The pool lives in another embedding space.
     """
     began = time.perf_counter()
-    answers = measure_answers(request.voters, embedded.answers)
+    answers, features = _measure(request, embedded, wanted=request.learn or fit is not None)
     measured = time.perf_counter()
     kind, fallback = _resolve(request.estimator, answers)
     evidence, revision = _recall(memory, request, embedded, kind)
     recalled = time.perf_counter()
     estimate = _estimate(answers, evidence)
-    if kind in _RECALLING and request.neighbours > 1 and not _rests_on_recalled(estimate):
-        fallback = _nothing_to_rest_on(kind, evidence)
-        kind = EstimatorKind.SINGLE
-    if np.isnan(estimate.noise_variance).all():
-        fallback = _too_few_voters(fallback.wanted if fallback else kind)
+    calibrated = None
+    if fit is not None and features is not None:
+        calibrated = calibrate(estimate, features_of_request(answers, features), fit)
+        estimate = calibrated.estimate
+    if calibrated is None or not calibrated.outcomes:
+        kind, fallback = _fallen_back(request, kind, fallback, estimate, evidence)
     return Estimated(
         answers=answers,
+        features=features,
         estimate=estimate,
+        calibrated=calibrated,
         kind=kind,
         fallback=fallback,
         pool_revision=revision,
         recall_seconds=recalled - measured,
         estimate_seconds=time.perf_counter() - recalled + measured - began,
     )
+
+
+def _measure(
+    request: ScoreRequest, embedded: Embedded, *, wanted: bool
+) -> tuple[Answers, NDArray[np.float32] | None]:
+    answers = measure_answers(request.voters, embedded.answers)
+    if not wanted:
+        return answers, None
+    return answers, measure_features(
+        answers, embedded.prompt, embedded.answers, embedded.characters
+    )
+
+
+def _fallen_back(
+    request: ScoreRequest,
+    kind: EstimatorKind,
+    fallback: Fallback | None,
+    estimate: Estimate,
+    evidence: Neighbourhood | Totals | None,
+) -> tuple[EstimatorKind, Fallback | None]:
+    """Returns the estimator that ran by agreement alone, and why it was not the one wanted."""
+    if kind in _RECALLING and request.neighbours > 1 and not _rests_on_recalled(estimate):
+        fallback = _nothing_to_rest_on(kind, evidence)
+        kind = EstimatorKind.SINGLE
+    if np.isnan(estimate.noise_variance).all():
+        fallback = _too_few_voters(fallback.wanted if fallback else kind)
+    return kind, fallback
 
 
 def _resolve(wanted: EstimatorKind, answers: Answers) -> tuple[EstimatorKind, Fallback | None]:
@@ -95,7 +147,7 @@ def _recall(
         revision = memory.revision(pool)
         if kind is EstimatorKind.GLOBAL:
             return memory.totals(pool, space, without=own), revision
-        if kind is EstimatorKind.LOCAL:
+        if kind in _NEARBY:
             others = request.neighbours - 1
             return memory.recall(pool, space, embedded.prompt, others, without=own), revision
     except PoolNotFoundError:

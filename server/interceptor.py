@@ -30,6 +30,7 @@ _DETAILS = "grpc-status-details-bin"
 Context = grpc.aio.ServicerContext[Any, Any]
 # A string, for the class takes parameters in its type stubs only.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Observe = Callable[[str, str, float], None]
 Continuation = Callable[[grpc.HandlerCallDetails], Awaitable["Handler | None"]]
 
 
@@ -40,10 +41,12 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):
     are not the message.
 
     Args:
+        observe: Is told method, code and seconds of every call that has ended.
         log_requests: Writes a line for every call; without it, only for those that failed.
     """
 
-    def __init__(self, *, log_requests: bool) -> None:
+    def __init__(self, observe: Observe, *, log_requests: bool) -> None:
+        self._observe = observe
         self._log_requests = log_requests
 
     async def intercept_service(
@@ -54,7 +57,9 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):
         method = handler_call_details.method
         if handler is None or not method.startswith(_OURS):
             return handler
-        call = _Call(handler, method, handler_call_details, log_requests=self._log_requests)
+        call = _Call(
+            handler, method, handler_call_details, self._observe, log_requests=self._log_requests
+        )
         if handler.request_streaming and handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(
                 call.stream_stream, None, handler.response_serializer
@@ -80,12 +85,14 @@ class _Call:
         handler: Any,  # its methods are typed for blocking servers, and ours are not
         method: str,
         details: grpc.HandlerCallDetails,
+        observe: Observe,
         *,
         log_requests: bool,
     ) -> None:
         self._handler = handler
         self._method = method
         self._request_id = _request_id(details)
+        self._observe = observe
         self._log_requests = log_requests
         self._began = time.perf_counter()
 
@@ -133,20 +140,19 @@ class _Call:
             _require_time(context)
             yield
         except (asyncio.CancelledError, GeneratorExit):
-            self._log("DEADLINE_EXCEEDED" if _is_over(context) else "CANCELLED")
+            self._end("DEADLINE_EXCEEDED" if _is_over(context) else "CANCELLED")
             raise
         except Exception as error:  # noqa: BLE001  whatever it is, it leaves as a status
             await self._abort(error, context)
         else:
-            if self._log_requests:
-                self._log("OK")
+            self._end("OK", log=self._log_requests)
 
     async def _abort(self, error: Exception, context: Context) -> NoReturn:
         code, reason = code_of(error), reason_of(error)
         if isinstance(error, PointsmanError):
-            self._log(code.name, reason=reason)
+            self._end(code.name, reason=reason)
         else:
-            self._log(code.name, reason=reason, error=place_of(error))
+            self._end(code.name, reason=reason, error=place_of(error))
         details = rich_status(error, self._request_id).SerializeToString()
         await context.abort(
             code,
@@ -154,10 +160,12 @@ class _Call:
             ((_REQUEST_ID, self._request_id), (_DETAILS, details)),
         )
 
-    def _log(self, code: str, **fields: str) -> None:
-        write = _log.error if "error" in fields else _log.info
-        milliseconds = round((time.perf_counter() - self._began) * 1e3, 3)
-        write("call", code=code, milliseconds=milliseconds, **fields)
+    def _end(self, code: str, *, log: bool = True, **fields: str) -> None:
+        seconds = time.perf_counter() - self._began
+        self._observe(self._method, code, seconds)
+        if log:
+            write = _log.error if "error" in fields else _log.info
+            write("call", code=code, milliseconds=round(seconds * 1e3, 3), **fields)
 
 
 async def _closing(replies: AsyncGenerator[Any, None]) -> AsyncIterator[Any]:

@@ -12,6 +12,7 @@ import structlog
 from server.engine import Engine, open_engine
 from server.health import Health
 from server.listen import bind
+from server.metrics import open_metrics
 from server.parts import Parts
 from server.settings import Settings
 from server.wire import make_server
@@ -35,13 +36,17 @@ async def serve(settings: Settings) -> None:
     await health.starting()
     async with asyncio.TaskGroup() as group:
         parts = Parts(group)
-        async with open_engine(settings, parts) as engine:
+        async with (
+            open_engine(settings, parts) as engine,
+            open_metrics(settings.metrics, engine.memory, engine.calibrations) as metrics,
+        ):
             parts.start("memory", engine.watch_memory)
             server = None
             try:
                 await _warm_up(engine)
                 parts.start("watch", engine.routers.watch)
-                server = make_server(settings, engine, health, draining)
+                parts.start("calibrations", engine.calibrations.watch)
+                server = make_server(settings, engine, health, metrics, draining)
                 addresses = bind(server, settings)
                 await server.start()
                 await health.serving()

@@ -6,7 +6,6 @@ from concurrent.futures import Executor
 
 import numpy as np
 
-from scoring.answers import Answers
 from scoring.errors import (
     MemoryBusyError,
     MemoryStorageError,
@@ -16,6 +15,7 @@ from scoring.errors import (
 )
 from scoring.estimator import rank_generations
 from scoring.memory import EmbeddingSpace, Memory, NewSample
+from server.calibration import Calibrations
 from server.encoding import ServedEncoder, note_encoding
 from server.estimation import Embedded, Estimated, estimate_request
 from server.requests import (
@@ -56,6 +56,7 @@ class ScoringPipeline:
         served: Turns texts into vectors, in batches.
         memory: The pools.
         estimate_thread: The one thread in which estimates run.
+        calibrations: Of the pools.
         create_pools: Whether an unknown pool is created by its first sample.
     """
 
@@ -64,6 +65,7 @@ class ScoringPipeline:
         served: ServedEncoder,
         memory: Memory,
         estimate_thread: Executor,
+        calibrations: Calibrations,
         *,
         create_pools: bool,
     ) -> None:
@@ -72,6 +74,7 @@ class ScoringPipeline:
         self._memory = memory
         self._create_pools = create_pools
         self._estimate_thread = estimate_thread
+        self._calibrations = calibrations
 
     async def score(self, request: ScoreRequest) -> ScoreReply:
         """Ranks the answers of one request, and learns them where it asks to.
@@ -95,15 +98,18 @@ class ScoringPipeline:
         timings = Timings()
         embedded = await self._embed(request, timings)
         sent = time.perf_counter()
+        fit = None
+        if request.estimator is EstimatorKind.CALIBRATED:
+            fit = await self._calibrations.current(request.pool)
         estimated = await asyncio.get_running_loop().run_in_executor(
-            self._estimate_thread, estimate_request, self._memory, request, embedded
+            self._estimate_thread, estimate_request, self._memory, request, embedded, fit
         )
         timings.recall = estimated.recall_seconds
         timings.estimate = estimated.estimate_seconds
         timings.queue += time.perf_counter() - sent - timings.recall - timings.estimate
         learned = None
         if request.learn:
-            learned = await self._learn(request, embedded, estimated.answers, timings)
+            learned = await self._learn(request, embedded, estimated, timings)
         timings.total = time.perf_counter() - began
         return self._reply(request, embedded, estimated, learned, timings)
 
@@ -119,21 +125,23 @@ class ScoringPipeline:
         content, space = request.content, self._space(request)
         if isinstance(content, Vectors):
             nothing = np.zeros(len(content.answers) + 1, np.bool_)
-            return Embedded(content.prompt, content.answers, nothing, space)
+            return Embedded(content.prompt, content.answers, nothing, space, None)
         encoded = await self._encoder.encode(_texts(content, joined=is_joined(space)))
         note_encoding(encoded, timings)
-        return Embedded(encoded.vectors[0], encoded.vectors[1:], encoded.truncated, space)
+        lengths = tuple(map(len, content.answers))
+        return Embedded(encoded.vectors[0], encoded.vectors[1:], encoded.truncated, space, lengths)
 
     async def _learn(
-        self, request: ScoreRequest, embedded: Embedded, answers: Answers, timings: Timings
+        self, request: ScoreRequest, embedded: Embedded, estimated: Estimated, timings: Timings
     ) -> Written:
         began = time.perf_counter()
         sample = NewSample(
             sample_id=request.sample_id,
             prompt=np.array(embedded.prompt, np.float32),
-            voters=answers.voters,
-            pairs=answers.pairs,
+            voters=estimated.answers.voters,
+            pairs=estimated.answers.pairs,
             learned_at=time.time(),
+            features=estimated.features,
         )
         try:
             # Checked again by the writer, for the pool may be deleted meanwhile.
@@ -173,6 +181,7 @@ class ScoringPipeline:
             pool_revision=estimated.pool_revision,
             truncated=embedded.truncated,
             max_tokens=self._identity.max_tokens if encoded else 0,
+            calibrated=estimated.calibrated,
         )
 
 

@@ -25,6 +25,7 @@ from scoring.memory import (
     StoredOutcome,
     StoredSample,
 )
+from server.calibration import Calibrations
 
 _Item = TypeVar("_Item")
 _Receipt: TypeAlias = Receipt | OutcomeReceipt
@@ -40,11 +41,13 @@ class PoolReport:
     Attributes:
         voter_samples: Shape (V,), int64, live samples that each voter answered.
         noise_variance: Shape (V,), float64, over the whole pool; NaN where unidentified.
+        contradicted: Its outcomes contradict agreement.
     """
 
     description: PoolDescription
     voter_samples: NDArray[np.int64]
     noise_variance: NDArray[np.float64]
+    contradicted: bool
 
 
 @dataclass(slots=True)
@@ -81,12 +84,16 @@ class Pools:
 
     Args:
         memory: The pools.
+        calibrations: Know where outcomes contradict agreement.
         writes_in_flight: Samples of imports that wait for the writer at a time; the rest of its
             queue is for live traffic.
     """
 
-    def __init__(self, memory: Memory, *, writes_in_flight: int) -> None:
+    def __init__(
+        self, memory: Memory, calibrations: Calibrations, *, writes_in_flight: int
+    ) -> None:
         self._memory = memory
+        self._calibrations = calibrations
         self._writes_in_flight = writes_in_flight
         self._importing = asyncio.Lock()
 
@@ -169,7 +176,10 @@ class Pools:
 
     def _report(self, description: PoolDescription) -> PoolReport:
         totals = self._memory.totals(description.name, description.space)
-        return PoolReport(description, totals.voter_samples, noise_of_totals(totals))
+        held = self._calibrations.held(description.name)
+        contradicted = held is not None and held.contradicted
+        noise = noise_of_totals(totals)
+        return PoolReport(description, totals.voter_samples, noise, contradicted)
 
 
 async def _receipt(writing: Future[_Receipt]) -> _Receipt:

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from server.metrics import METRICS
 from server.routers.settings import KINDS, AbstainingSettings
 from server.settings import Settings
 from server.status import START_ONLY, STATUS
@@ -86,6 +87,33 @@ def errors_page() -> str:
         |---|---|
     """)
     return "\n".join([_NOTE, "", introduction, *rows, "", starting, *refusals, ""])
+
+
+def metrics_page() -> str:
+    """Returns the page of every metric, as Markdown."""
+    rows = [
+        f"| `{name}` | {kind} | {', '.join(f'`{label}`' for label in labels)} | {text} |"
+        for name, (kind, labels, text) in METRICS.items()
+    ]
+    introduction = inspect.cleandoc("""
+        # Metrics
+
+        Prometheus reads them at `/metrics` over HTTP, where `metrics.listen` names an address, as
+        in `pointsman serve --set metrics.listen=127.0.0.1:9090`. There is neither authentication
+        nor encryption, and the names of pools can be read: let only the monitoring reach it.
+
+        Gauges of pools are read when Prometheus asks. Whether outcomes contradict agreement is as
+        of a few seconds ago. A pool is contradicted from a probability of 0.95 on, until it is
+        below 0.9; the log has a line, `agreement_contradicted`, when it becomes so, and
+        `agreement_no_longer_contradicted` when it is so no more. What to do then: score with the
+        estimator `calibrated`, and record more outcomes.
+
+        A stream counts as one call, when it ends.
+
+        | metric | kind | labels | meaning |
+        |---|---|---|---|
+    """)
+    return "\n".join([_NOTE, "", introduction, *rows, ""])
 
 
 def _settings(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.answers import Answers
+from scoring.calibrated import CalibratedEstimate
 from scoring.estimator import Estimate, Ranking
 from scoring.memory import Durability
 from scoring.policies import Policy
@@ -23,6 +24,7 @@ class EstimatorKind(enum.StrEnum):
     LOCAL = "local"
     SINGLE = "single"
     SAMPLES = "samples"
+    CALIBRATED = "calibrated"
 
 
 class EmbeddingKind(enum.StrEnum):
@@ -116,6 +118,7 @@ class ScoreReply:
         truncated: Shape (g + 1,), bool: the prompt first, then each answer; the text was longer
             than the encoder reads.
         max_tokens: Tokens that the encoder reads; 0 where the request carried vectors.
+        calibrated: What outcomes changed, where the request asked for them.
     """
 
     answers: Answers
@@ -129,6 +132,7 @@ class ScoreReply:
     pool_revision: int
     truncated: NDArray[np.bool_]
     max_tokens: int
+    calibrated: CalibratedEstimate | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -33,6 +33,15 @@ _SOCKET_PATH_BYTES = 107
 _DEFAULT_ROUTER = "default"
 
 
+def _with_port(address: str | None) -> str | None:
+    if address is None:
+        return None
+    host, colon, port = address.rpartition(":")
+    if not (host and colon and port.isascii() and port.isdigit() and int(port) < 65_536):
+        raise ValueError("is not host:port, as in 127.0.0.1:50051 or [::]:50051")
+    return address
+
+
 class LogSettings(Section):
     """What the server writes to standard error. Never the text of a prompt or an answer."""
 
@@ -113,6 +122,19 @@ class LimitSettings(Section):
     """Candidates of one request to route, and as many models denied."""
 
 
+class MetricsSettings(Section):
+    """What Prometheus can read."""
+
+    listen: str | None = None
+    """TCP address, `host:port`, where metrics are served over HTTP at `/metrics`, to whoever can
+    reach it; port 0 takes a free one and logs it. None are served if absent."""
+
+    @field_validator("listen")
+    @classmethod
+    def _listen_has_a_port(cls, address: str | None) -> str | None:
+        return _with_port(address)
+
+
 class EstimatorSettings(Section):
     """What a request gets that does not say."""
 
@@ -152,6 +174,7 @@ class Settings(BaseSettings):
     memory: MemorySettings = MemorySettings()
     limits: LimitSettings = LimitSettings()
     estimator: EstimatorSettings = EstimatorSettings()
+    metrics: MetricsSettings = MetricsSettings()
     routers: dict[str, RouterSettings] = Field(
         default={_DEFAULT_ROUTER: SmoothieRouterSettings()}, min_length=1, max_length=64
     )
@@ -221,12 +244,7 @@ class Settings(BaseSettings):
     @field_validator("listen")
     @classmethod
     def _listen_has_a_port(cls, address: str | None) -> str | None:
-        if address is None:
-            return None
-        host, colon, port = address.rpartition(":")
-        if not (host and colon and port.isascii() and port.isdigit() and int(port) < 65_536):
-            raise ValueError("is not host:port, as in 127.0.0.1:50051 or [::]:50051")
-        return address
+        return _with_port(address)
 
 
 def _require_expandable(name: str, path: Path) -> None:

@@ -27,7 +27,6 @@ STATUS: dict[type[PointsmanError], grpc.StatusCode] = {
     server.OverloadedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     server.DeadlineError: grpc.StatusCode.DEADLINE_EXCEEDED,
     server.RouterNotFoundError: grpc.StatusCode.NOT_FOUND,
-    server.NotOfferedError: grpc.StatusCode.UNIMPLEMENTED,
     server.ShuttingDownError: grpc.StatusCode.UNAVAILABLE,
     server.EncodingFailedError: grpc.StatusCode.INTERNAL,
     server.SettingsError: grpc.StatusCode.FAILED_PRECONDITION,

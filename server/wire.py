@@ -9,6 +9,7 @@ from pointsman.v1 import admin_service_pb2_grpc, routing_service_pb2_grpc, scori
 from server.engine import Engine
 from server.health import ADMIN, ROUTING, SCORING, Health
 from server.interceptor import BoundaryInterceptor
+from server.metrics import Metrics
 from server.pools import Pools
 from server.services.admin import AdminServicer
 from server.services.routing import RoutingServicer
@@ -20,7 +21,11 @@ _CALLS_PER_ADMITTED = 4
 
 
 def make_server(
-    settings: Settings, engine: Engine, health: Health, draining: asyncio.Event
+    settings: Settings,
+    engine: Engine,
+    health: Health,
+    metrics: Metrics,
+    draining: asyncio.Event,
 ) -> grpc.aio.Server:
     """Makes the gRPC server, bound to no address yet.
 
@@ -28,11 +33,12 @@ def make_server(
         settings: Limits, logs and reflection.
         engine: What the services call.
         health: Answers health checks.
+        metrics: Counts the calls.
         draining: Set when the server goes down; open streams end then.
     """
     limits = settings.limits
     server = grpc.aio.server(
-        interceptors=[BoundaryInterceptor(log_requests=settings.log.requests)],
+        interceptors=[BoundaryInterceptor(metrics.observe, log_requests=settings.log.requests)],
         maximum_concurrent_rpcs=_CALLS_PER_ADMITTED * limits.in_flight,
         options=[
             ("grpc.max_receive_message_length", limits.message_bytes),
@@ -48,7 +54,8 @@ def make_server(
         RoutingServicer(engine.routing, engine.outcomes, engine.admission, draining, settings),
         server,
     )
-    pools = Pools(engine.memory, writes_in_flight=max(1, settings.memory.queue // 4))
+    writes_in_flight = max(1, settings.memory.queue // 4)
+    pools = Pools(engine.memory, engine.calibrations, writes_in_flight=writes_in_flight)
     admin_service_pb2_grpc.add_AdminServiceServicer_to_server(
         AdminServicer(pools, engine.routers, engine.admission, settings), server
     )

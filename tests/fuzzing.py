@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import grpc
 from google.protobuf.message import DecodeError, Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from pointsman.v1 import admin_service_pb2 as admin
 from pointsman.v1 import routing_service_pb2 as routing
@@ -147,8 +148,10 @@ def _with_bad_import(rng: random.Random) -> Mutant:
     messages = _import(rng)
     place = rng.randrange(len(messages))
     if rng.random() < 0.5:
-        sample = messages[place].sample
-        rng.choice(_IMPORT_CHANGES)(sample, rng)
+        item = messages[place]
+        # An empty sample where the header was is a change as well.
+        changed = item.outcome if item.WhichOneof("item") == "outcome" else item.sample
+        rng.choice(_IMPORT_CHANGES)(changed, rng)
         return _mutant(IMPORT, [each.SerializeToString() for each in messages])
     raws = [each.SerializeToString() for each in messages]
     raws[place] = _bent(messages[place], rng)
@@ -203,29 +206,58 @@ def _valid(rng: random.Random, pools: str) -> _Request:
 def _import(rng: random.Random) -> list[admin.ImportSamplesRequest]:
     space = admin.EmbeddingSpace(id="vectors/caller", dimension=2)
     header = admin.SamplesHeader(pool=f"import-{rng.randrange(3)}", space=space)
-    return [admin.ImportSamplesRequest(header=header)] + [
-        admin.ImportSamplesRequest(
-            sample=admin.Sample(
-                sample_id=str(rng.getrandbits(64)),
-                prompt=_vector(rng, 2),
-                voters=["a", "b", "c"],
-                distances_float32_le=struct.pack("<3f", 1, 2, 3),
+    return (
+        [admin.ImportSamplesRequest(header=header)]
+        + [
+            admin.ImportSamplesRequest(
+                sample=admin.Sample(
+                    sample_id=str(rng.getrandbits(64)),
+                    prompt=_vector(rng, 2),
+                    voters=["a", "b", "c"],
+                    distances_float32_le=struct.pack("<3f", 1, 2, 3),
+                    features_float32_le=struct.pack("<6f", 1, 2, 3, 4, float("nan"), 6),
+                )
             )
-        )
-        for _ in range(3)
-    ]
+            for _ in range(3)
+        ]
+        + [_import_outcome(rng)]
+    )
 
 
-_IMPORT_CHANGES: list[Callable[[admin.Sample, random.Random], None]] = [
-    lambda sample, rng: setattr(
-        sample.learn_time, "seconds", rng.choice((-1, 10**17, -(10**17), 253_402_300_799))
+def _import_outcome(rng: random.Random) -> admin.ImportSamplesRequest:
+    outcome = admin.Outcome(
+        outcome_id=str(rng.getrandbits(64)),
+        model=rng.choice("abz"),
+        quality=rng.random(),
+        sample_id=rng.choice(("", "s")),
+        prompt=_vector(rng, 2),
+        voters=["a", "b"],
+        distances_float32_le=struct.pack("<f", 1),
+        features_float32_le=struct.pack("<4f", 1, 2, 3, 4),
+    )
+    return admin.ImportSamplesRequest(outcome=outcome)
+
+
+_Item = admin.Sample | admin.Outcome
+
+
+def _time(item: _Item) -> Timestamp:
+    return item.record_time if isinstance(item, admin.Outcome) else item.learn_time
+
+
+_IMPORT_CHANGES: list[Callable[[_Item, random.Random], None]] = [
+    lambda item, rng: setattr(
+        _time(item), "seconds", rng.choice((-1, 10**17, -(10**17), 253_402_300_799))
     ),
-    lambda sample, rng: setattr(sample.learn_time, "nanos", rng.choice((-1, 2**31 - 1, 999))),
-    lambda sample, _: sample.voters.append("a"),
-    lambda sample, _: sample.ClearField("voters"),
-    lambda sample, rng: setattr(sample, "distances_float32_le", rng.randbytes(12)),
-    lambda sample, _: setattr(sample, "sample_id", ""),
-    lambda sample, rng: sample.prompt.CopyFrom(_not_finite(rng)),
+    lambda item, rng: setattr(_time(item), "nanos", rng.choice((-1, 2**31 - 1, 999))),
+    lambda item, rng: setattr(item, "features_float32_le", rng.randbytes(rng.choice((8, 16, 24)))),
+    lambda item, _: item.ClearField("features_float32_le"),
+    lambda item, _: item.ClearField("distances_float32_le"),
+    lambda item, _: item.voters.append("a"),
+    lambda item, _: item.ClearField("voters"),
+    lambda item, rng: setattr(item, "distances_float32_le", rng.randbytes(12)),
+    lambda item, _: setattr(item, "sample_id", ""),
+    lambda item, rng: item.prompt.CopyFrom(_not_finite(rng)),
 ]
 
 
@@ -257,7 +289,7 @@ def _flag(name: str, *values: object) -> Callable[[_Request, random.Random], Non
 
 _HARMLESS: list[Callable[[_Request, random.Random], None]] = [
     _flag("learn", True),
-    _flag("estimator", 0, 1, 2, 3, 4),
+    _flag("estimator", 0, 1, 2, 3, 4, 5),
     _flag("neighbours", 1, 2, 20, 1000),
     _flag("sample_id", "", "again", "x" * 200),
     _same_answers,

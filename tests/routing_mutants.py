@@ -31,11 +31,11 @@ def bad_route(rng: random.Random) -> Request:
 
 
 def good_outcome(rng: random.Random) -> Outcome:
-    """An outcome that a pool of its own must take."""
+    """An outcome that its pool must take; one that answers are scored into takes it too."""
     return Outcome(
-        pool="outcomes",
+        pool=rng.choice(("outcomes", "good-2")),
         prompt=types_pb2.Prompt(vector=types_pb2.Vector(values=[rng.random(), 1.0])),
-        model=rng.choice(("a", "名", "a b/c:1")),
+        model=rng.choice(("a", "名", "a b/c:1", "v0", "v1", "v2")),
         quality=rng.choice((0.0, 1.0, 0.5, 5e-324)),
         outcome_id=rng.choice(("", "again", "x" * 200)),
     )
@@ -75,6 +75,14 @@ _HARMLESS: list[Change] = [
         pb.Policy(sample=pb.Policy.Sample(temperature=1e308, seed=2**64 - 1)),
         pb.Policy(budget=pb.Policy.Budget(max_cost=1e308)),
         pb.Policy(cost_penalty=pb.Policy.CostPenalty(penalty=1e308)),
+        pb.Policy(random_confident=pb.Policy.RandomConfident(confidence=1e308, among=2**32 - 1)),
+        pb.Policy(random_confident=pb.Policy.RandomConfident(confidence=-1e308, seed=2**64 - 1)),
+        pb.Policy(first_confident=pb.Policy.FirstConfident(confidence=0, preference=_MODELS)),
+        pb.Policy(
+            nearest_confidence=pb.Policy.NearestConfidence(
+                weights=dict.fromkeys(_MODELS, 1e308), intercept=-1e308
+            )
+        ),
     ),
     _policy(
         pb.Policy(stickiness=pb.Policy.Stickiness(previous_model="retired", margin=0)),
@@ -101,6 +109,26 @@ _HARMFUL: list[Change] = [
         *(pb.Policy(cost_penalty=each) for each in _number(
             pb.Policy.CostPenalty, "penalty", None, -1.0, NAN, ENDLESS
         )),
+        *(pb.Policy(random_confident=each) for each in _number(
+            pb.Policy.RandomConfident, "confidence", None, NAN, ENDLESS
+        )),
+        *(pb.Policy(first_confident=each) for each in _number(
+            pb.Policy.FirstConfident, "confidence", None, NAN, ENDLESS
+        )),
+        *(pb.Policy(nearest_confidence=each) for each in _number(
+            pb.Policy.NearestConfidence, "intercept", None, NAN, ENDLESS
+        )),
+        pb.Policy(random_confident=pb.Policy.RandomConfident(confidence=0, among=0)),
+    ),
+    lambda request, rng: request.policy.first_confident.CopyFrom(
+        pb.Policy.FirstConfident(
+            confidence=0, preference=rng.choice((["feline"] * 2, ["who"], [""], ["a"] * 1025))
+        )
+    ),
+    lambda request, rng: request.policy.nearest_confidence.CopyFrom(
+        pb.Policy.NearestConfidence(
+            weights=rng.choice(({"who": 1.0}, {"": 1.0}, {"feline": NAN})), intercept=0
+        )
     ),
     lambda request, rng: request.policy.threshold.CopyFrom(
         pb.Policy.Threshold(

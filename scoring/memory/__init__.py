@@ -6,6 +6,8 @@ vectors, distances and qualities, never text. See `Memory`.
 
 from scoring.memory.memory import Memory
 from scoring.memory.outcomes.values import (
+    JudgedSubjects,
+    MeasuredAnswers,
     NewOutcome,
     OutcomeNeighbourhood,
     OutcomeReceipt,
@@ -27,6 +29,8 @@ __all__ = [
     "Durability",
     "EmbeddingSpace",
     "HnswParameters",
+    "JudgedSubjects",
+    "MeasuredAnswers",
     "Memory",
     "MemorySettings",
     "NewOutcome",

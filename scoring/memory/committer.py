@@ -73,7 +73,7 @@ class Committer:
         sample = request.sample
         draft = self._draft(request.pool, request.space, drafts, create=request.create)
         expired = self._expired(sample.learned_at)
-        existed = not expired and not draft.samples.add(sample)
+        existed = not expired and not draft.learn(sample)
         return Receipt(
             sample.sample_id, self._settings.durability, existed, expired, draft.samples.next_seq
         )
@@ -84,7 +84,7 @@ class Committer:
         draft = self._draft(request.pool, request.space, drafts, create=create)
         expired, existing = self._expired(outcome.recorded_at), None
         if not expired:
-            existing = draft.outcomes.add(outcome, draft.samples.oldest)
+            existing = draft.outcomes.add(outcome)
         return OutcomeReceipt(
             outcome.outcome_id,
             existing or outcome.sample_id,

@@ -1,9 +1,10 @@
 """What a commit will do to one pool once it has succeeded."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from scoring.errors import SampleNotFoundError, TooManyVotersError
 from scoring.memory.log import Log, LogSample
+from scoring.memory.outcomes.judged import LogAnswers
 from scoring.memory.outcomes.log import LogOutcome
 from scoring.memory.outcomes.values import NewOutcome
 from scoring.memory.pool import Pool
@@ -14,11 +15,19 @@ class Columns:
     """Columns of a pool's voters, or models: those it has, and those that a commit adds."""
 
     def __init__(
-        self, pool: str, known: Sequence[str], limit: int, *, kind: str, field: str
+        self,
+        pool: Pool,
+        known: Sequence[str],
+        limit: int,
+        write: Callable[[int, int, str], None],
+        *,
+        kind: str,
+        field: str,
     ) -> None:
         self._pool = pool
         self._known = {name: column for column, name in enumerate(known)}
         self._limit = limit
+        self._write = write
         self._kind = kind
         self._field = field
         self.fresh: list[str] = []
@@ -34,7 +43,7 @@ class Columns:
         known = len(self._known)
         if strangers and known + len(strangers) > self._limit:
             raise TooManyVotersError(
-                f"Pool {self._pool} knows {known} {self._kind} and may know {self._limit}, so "
+                f"Pool {self._pool.name} knows {known} {self._kind} and may know {self._limit}, so "
                 f"{', '.join(strangers)} can't join: raise max_voters, the most {self._kind} of a "
                 "pool, or use another pool.",
                 field=self._field,
@@ -42,24 +51,25 @@ class Columns:
         columns = self._known | {name: known + place for place, name in enumerate(strangers)}
         return tuple(columns[name] for name in names)
 
-    def add(self, names: Sequence[str]) -> list[tuple[int, str]]:
-        """Adds the unknown among some names, and returns them with their columns."""
-        strangers = [name for name in names if name not in self._known]
-        added = list(enumerate(strangers, len(self._known)))
-        self._known |= {name: column for column, name in added}
-        self.fresh += [name for _, name in added]
-        return added
+    def add(self, names: Sequence[str]) -> None:
+        """Adds the unknown among some names, in the log too."""
+        for name in names:
+            if name not in self._known:
+                self._write(self._pool.id, len(self._known), name)
+                self._known[name] = len(self._known)
+                self.fresh.append(name)
 
 
 class SampleDraft:
-    """Samples that are in the log and on their way into a pool."""
+    """Samples that are in the log and on their way into a pool, and its new voters."""
 
     def __init__(self, pool: Pool, log: Log, settings: MemorySettings) -> None:
         self._pool = pool
         self._log = log
         self._capacity = settings.capacity
-        self._voters = Columns(
-            pool.name, pool.voters, settings.max_voters, kind="voters", field="voters"
+        limit = settings.max_voters
+        self.voters = Columns(
+            pool, pool.voters, limit, log.add_voter, kind="voters", field="voters"
         )
         self._rows: list[LogSample] = []
 
@@ -73,26 +83,19 @@ class SampleDraft:
         """Number of the oldest sample that is not evicted."""
         return self.next_seq - self._capacity
 
-    def add(self, sample: NewSample) -> bool:
-        """Adds a sample to the log; does nothing and says no where its name exists.
+    def add(self, sample: NewSample) -> LogAnswers | None:
+        """Adds a sample to the log; does nothing and returns nothing where its name exists.
 
         Raises:
             TooManyVotersError: The pool has no room for its voters.
         """
-        row = LogSample(
-            self.next_seq,
-            sample.sample_id,
-            sample.learned_at,
-            self._voters.of(sample.voters),
-            sample.pairs,
-            sample.prompt,
-        )
+        answers = LogAnswers(self.voters.of(sample.voters), sample.pairs, sample.features)
+        row = LogSample(self.next_seq, sample.sample_id, sample.learned_at, answers, sample.prompt)
         if not self._log.add_sample(self._pool.id, row):
-            return False
-        for column, name in self._voters.add(sample.voters):
-            self._log.add_voter(self._pool.id, column, name)
+            return None
+        self.voters.add(sample.voters)
         self._rows.append(row)
-        return True
+        return answers
 
     def finish(self) -> None:
         """Writes down how far the numbers have come, and drops what is evicted."""
@@ -101,8 +104,8 @@ class SampleDraft:
 
     def publish(self) -> None:
         """Shows what was committed to the readers."""
-        if self._voters.fresh:
-            self._pool.widen(self._voters.fresh)
+        if self.voters.fresh:
+            self._pool.widen(self.voters.fresh)
         for row in self._rows:
             self._pool.admit(row)
 
@@ -114,41 +117,63 @@ class OutcomeDraft:
     that an outcome finds the same subjects however requests share commits.
     """
 
-    def __init__(self, pool: Pool, log: Log, settings: MemorySettings) -> None:
+    def __init__(
+        self, samples: SampleDraft, pool: Pool, log: Log, settings: MemorySettings
+    ) -> None:
+        self._samples = samples
         self._pool = pool
         self._log = log
         self._capacity = settings.capacity
-        self._models = Columns(
-            pool.name, pool.outcomes.models, settings.max_voters, kind="models", field="model"
-        )
+        known, limit = pool.outcomes.models, settings.max_voters
+        write = log.outcomes.add_model
+        self._models = Columns(pool, known, limit, write, kind="models", field="model")
         self._next_seq = pool.outcomes.next_seq
         self._rows: list[LogOutcome] = []
+        self._answers: list[tuple[int, LogAnswers]] = []
 
-    def add(self, outcome: NewOutcome, oldest: int) -> str | None:
-        """Adds an outcome to the log, whose subject may be a sample numbered `oldest` or later.
+    def add(self, outcome: NewOutcome) -> str | None:
+        """Adds an outcome to the log.
 
         Returns:
             Nothing; or, where an outcome of this name exists, the name of its subject.
 
         Raises:
             SampleNotFoundError: Neither a sample nor a subject has the name that it gives.
-            TooManyVotersError: The pool has no room for its model.
+            TooManyVotersError: The pool has no room for its model, or for the voters that it
+                names.
         """
         existing = self._log.outcomes.subject_of(self._pool.id, outcome.outcome_id)
         if existing is None:
-            self._write(self._row(outcome, oldest), outcome.model)
+            self._write(*self._row(outcome), outcome)
         return existing
 
-    def _row(self, outcome: NewOutcome, oldest: int) -> LogOutcome:
-        subject, vector = self._log.outcomes.subject(self._pool.id, outcome.sample_id), None
+    def answer(self, sample_id: str, answers: LogAnswers) -> None:
+        """Keeps how the answers to a subject lay; does nothing where that is known already.
+
+        Args:
+            sample_id: What may be the name of a subject.
+            answers: Of the sample of this name.
+        """
+        subject = self._log.outcomes.subject(self._pool.id, sample_id)
+        if subject is not None:
+            self._answer(subject, answers)
+
+    def _answer(self, subject: int, answers: LogAnswers) -> None:
+        if self._log.judged.add(self._pool.id, subject, answers):
+            self._answers.append((subject, answers))
+
+    def _row(self, outcome: NewOutcome) -> tuple[LogOutcome, LogAnswers | None]:
+        subject = self._log.outcomes.subject(self._pool.id, outcome.sample_id)
+        vector, answers = None, self._given(outcome)
         if subject is None:
+            sample = self._log.sample(self._pool.id, outcome.sample_id, self._samples.oldest)
             subject, vector = self._next_seq, outcome.prompt
-            if vector is None:
-                vector = self._log.prompt(self._pool.id, outcome.sample_id, oldest)
+            if sample is not None:
+                vector, answers = sample.prompt if vector is None else vector, sample.answers
             if vector is None:
                 raise sample_not_found(self._pool.name, outcome.sample_id)
         (column,) = self._models.of([outcome.model])
-        return LogOutcome(
+        row = LogOutcome(
             outcome.outcome_id,
             subject,
             outcome.sample_id,
@@ -157,15 +182,25 @@ class OutcomeDraft:
             outcome.recorded_at,
             vector,
         )
+        return row, answers
 
-    def _write(self, row: LogOutcome, model: str) -> None:
+    def _given(self, outcome: NewOutcome) -> LogAnswers | None:
+        given = outcome.answers
+        if given is None:
+            return None
+        return LogAnswers(self._samples.voters.of(given.voters), given.pairs, given.features)
+
+    def _write(self, row: LogOutcome, answers: LogAnswers | None, outcome: NewOutcome) -> None:
         if row.vector is not None:
             self._log.outcomes.drop(self._pool.id, [row.subject - self._capacity])
             self._next_seq += 1
-        for column, name in self._models.add([model]):
-            self._log.outcomes.add_model(self._pool.id, column, name)
+        self._models.add([outcome.model])
         self._log.outcomes.add(self._pool.id, row)
         self._rows.append(row)
+        if outcome.answers is not None:
+            self._samples.voters.add(outcome.answers.voters)
+        if answers is not None:
+            self._answer(row.subject, answers)
 
     def finish(self) -> None:
         """Writes down how far the numbers have come."""
@@ -179,6 +214,8 @@ class OutcomeDraft:
             self._pool.outcomes.widen(self._models.fresh)
         for row in self._rows:
             self._pool.outcomes.admit(row)
+        for subject, answers in self._answers:
+            self._pool.outcomes.attach(subject, answers)
 
 
 class Draft:
@@ -187,7 +224,18 @@ class Draft:
     def __init__(self, pool: Pool, log: Log, settings: MemorySettings) -> None:
         self.pool = pool
         self.samples = SampleDraft(pool, log, settings)
-        self.outcomes = OutcomeDraft(pool, log, settings)
+        self.outcomes = OutcomeDraft(self.samples, pool, log, settings)
+
+    def learn(self, sample: NewSample) -> bool:
+        """Adds a sample to the log; does nothing and says no where its name exists.
+
+        Raises:
+            TooManyVotersError: The pool has no room for its voters.
+        """
+        answers = self.samples.add(sample)
+        if answers is not None:
+            self.outcomes.answer(sample.sample_id, answers)
+        return answers is not None
 
     def finish(self) -> None:
         """Writes the last of it into the log."""

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from scoring.errors import MemoryStorageError
 from scoring.memory.log import columns_of
-from scoring.memory.outcomes.values import StoredOutcome
+from scoring.memory.outcomes.judged import features_of
+from scoring.memory.outcomes.values import MeasuredAnswers, StoredOutcome
 from scoring.memory.schema import connect
 from scoring.memory.values import StoredSample
 
@@ -27,22 +28,21 @@ def stored_samples(path: Path, pool: int) -> Iterator[StoredSample]:
         MemoryStorageError: The log can't be read.
     """
     with _one_moment(path) as connection:
-        names = _names(
-            connection, 'SELECT name FROM voters WHERE pool_id = ? ORDER BY "column"', pool
-        )
+        names = _voters(connection, pool)
         rows = _rows(
             connection,
-            "SELECT sample_id, learned_at, voters, pairs, prompt FROM samples "
+            "SELECT sample_id, learned_at, voters, pairs, prompt, features FROM samples "
             "WHERE pool_id = ? ORDER BY seq",
             pool,
         )
-        for sample_id, learned_at, voters, pairs, prompt in rows:
+        for sample_id, learned_at, voters, pairs, prompt, features in rows:
             yield StoredSample(
                 sample_id=sample_id,
                 prompt=_vector(prompt),
                 voters=tuple(names[column] for column in columns_of(voters)),
                 pairs=_vector(pairs),
                 learned_at=learned_at,
+                features=features_of(features),
             )
 
 
@@ -56,15 +56,18 @@ def stored_outcomes(path: Path, pool: int) -> Iterator[StoredOutcome]:
         names = _names(
             connection, 'SELECT name FROM models WHERE pool_id = ? ORDER BY "column"', pool
         )
+        voters = _voters(connection, pool)
         # The plus keeps the planner from sorting all rows by id before the first is out.
         rows = _rows(
             connection,
-            "SELECT outcome_id, model, quality, recorded_at, sample_id, prompt "
-            "FROM outcomes o JOIN subjects s ON s.pool_id = o.pool_id AND s.seq = o.subject "
+            "SELECT outcome_id, model, quality, recorded_at, sample_id, prompt, voters, pairs, "
+            "features FROM outcomes o "
+            "JOIN subjects s ON s.pool_id = o.pool_id AND s.seq = o.subject "
+            "LEFT JOIN judged j ON j.pool_id = o.pool_id AND j.subject = o.subject "
             "WHERE +o.pool_id = ? ORDER BY o.id",
             pool,
         )
-        for outcome_id, model, quality, recorded_at, sample_id, prompt in rows:
+        for outcome_id, model, quality, recorded_at, sample_id, prompt, *answers in rows:
             yield StoredOutcome(
                 outcome_id=outcome_id,
                 model=names[model],
@@ -72,7 +75,17 @@ def stored_outcomes(path: Path, pool: int) -> Iterator[StoredOutcome]:
                 recorded_at=recorded_at,
                 sample_id=sample_id,
                 prompt=_vector(prompt),
+                answers=_answers(voters, *answers),
             )
+
+
+def _answers(
+    names: list[str], voters: bytes | None, pairs: bytes, features: bytes | None
+) -> MeasuredAnswers | None:
+    if voters is None:
+        return None
+    own = tuple(names[column] for column in columns_of(voters))
+    return MeasuredAnswers(own, _vector(pairs), features_of(features))
 
 
 @contextmanager
@@ -86,6 +99,10 @@ def _one_moment(path: Path) -> Iterator[Connection]:
         raise MemoryStorageError(
             f"The memory's log can't be read ({error}): see to its disk and try again."
         ) from error
+
+
+def _voters(connection: Connection, pool: int) -> list[str]:
+    return _names(connection, 'SELECT name FROM voters WHERE pool_id = ? ORDER BY "column"', pool)
 
 
 def _names(connection: Connection, query: str, pool: int) -> list[str]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from scoring.memory.graphs import GraphLoader
 from scoring.memory.log import Log, PoolRecord, columns_of
+from scoring.memory.outcomes.judged import JudgedLog, unknown_features
 from scoring.memory.outcomes.ledger import Ledger
 from scoring.memory.outcomes.log import OutcomeLog
 from scoring.memory.pool import Pool
@@ -19,6 +20,7 @@ def load_pool(log: Log, snapshots: Snapshots, record: PoolRecord, settings: Memo
     graphs = GraphLoader(log.graphs, snapshots, settings)
     graphs.load(pool.neighbours, _load_agreements(log, pool))
     graphs.load(pool.outcomes.neighbours, _load_outcomes(log.outcomes, record.id, pool.outcomes))
+    _load_answers(log.judged, record.id, pool.outcomes)
     return pool
 
 
@@ -48,3 +50,16 @@ def _load_outcomes(log: OutcomeLog, pool: int, ledger: Ledger) -> list[int]:
             np.array(seqs, np.int64), np.array(columns, np.int64), np.array(qualities, np.float64)
         )
     return live
+
+
+def _load_answers(log: JudgedLog, pool: int, ledger: Ledger) -> None:
+    """Tells a ledger how the answers to its subjects lay."""
+    for chunk in log.answers(pool):
+        seqs, pairs, features = defaultdict(list), defaultdict(list), defaultdict(list)
+        for seq, voters, distances, measured in chunk:
+            seqs[voters].append(seq)
+            pairs[voters].append(distances)
+            features[voters].append(measured or unknown_features(voters))
+        for voters, group in seqs.items():
+            rows = b"".join(pairs[voters]), b"".join(features[voters])
+            ledger.attach_stored(group, columns_of(voters), *rows)

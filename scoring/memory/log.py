@@ -14,11 +14,13 @@ from scoring.errors import MemoryStorageError
 from scoring.memory.agreement import Columns
 from scoring.memory.files import make_file
 from scoring.memory.graph_log import GraphLog
+from scoring.memory.outcomes.judged import JudgedLog, LogAnswers, features_of
 from scoring.memory.outcomes.log import OutcomeLog
 from scoring.memory.schema import FILE, connect, lock_directory, prepare
 from scoring.memory.values import Durability, EmbeddingSpace
 
 _CHUNK = 1024
+_OF_A_POOL = ("samples", "voters", "segments", "outcomes", "judged", "subjects", "models")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +39,17 @@ class PoolRecord:
 
 @dataclass(frozen=True, slots=True)
 class LogSample:
-    """One row of the log: the pairs are in the order of `columns`, which is the caller's."""
+    """One row of the log: the answers are in the order of the caller's voters."""
 
     seq: int
     sample_id: str
     learned_at: float
-    columns: Columns
-    pairs: NDArray[np.float32]
+    answers: LogAnswers
     prompt: NDArray[np.float32]
+
+
+def _vector(blob: bytes) -> NDArray[np.float32]:
+    return np.frombuffer(blob, "<f4").astype(np.float32)
 
 
 def columns_of(blob: bytes) -> Columns:
@@ -62,12 +67,14 @@ class Log:
         path: The database file.
         graphs: What it says of prompt vectors and saved graphs.
         outcomes: What it says of outcomes.
+        judged: What it says of the answers that outcomes are of.
     """
 
     def __init__(self, connection: sqlite3.Connection, lock: IO[bytes], path: Path) -> None:
         self.path = path
         self.graphs = GraphLog(connection)
         self.outcomes = OutcomeLog(connection)
+        self.judged = JudgedLog(connection)
         self._connection = connection
         self._lock = lock
 
@@ -156,18 +163,12 @@ class Log:
 
     def add_sample(self, pool: int, sample: LogSample) -> bool:
         """Adds a sample; does nothing and says no if the pool has one of this name."""
+        prompt = sample.prompt.astype("<f4").tobytes()
+        answers = sample.answers.packed()
         cursor = self._connection.execute(
-            "INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT (pool_id, sample_id) DO NOTHING",
-            (
-                pool,
-                sample.seq,
-                sample.sample_id,
-                sample.learned_at,
-                np.asarray(sample.columns, "<u2").tobytes(),
-                sample.pairs.astype("<f4").tobytes(),
-                sample.prompt.astype("<f4").tobytes(),
-            ),
+            "INSERT INTO samples (pool_id, seq, sample_id, learned_at, prompt, voters, pairs, "
+            "features) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (pool_id, sample_id) DO NOTHING",
+            (pool, sample.seq, sample.sample_id, sample.learned_at, prompt, *answers),
         )
         return cursor.rowcount == 1
 
@@ -178,13 +179,18 @@ class Log:
             "DELETE FROM samples WHERE pool_id = ? AND seq < ?", (pool, oldest)
         )
 
-    def prompt(self, pool: int, sample_id: str, oldest: int) -> NDArray[np.float32] | None:
-        """Prompt (d,) of the sample of this name, if there is one numbered `oldest` or later."""
+    def sample(self, pool: int, sample_id: str, oldest: int) -> LogSample | None:
+        """The sample of this name, if there is one numbered `oldest` or later."""
         row = self._connection.execute(
-            "SELECT prompt FROM samples WHERE pool_id = ? AND sample_id = ? AND seq >= ?",
+            "SELECT seq, learned_at, voters, pairs, features, prompt FROM samples "
+            "WHERE pool_id = ? AND sample_id = ? AND seq >= ?",
             (pool, sample_id, oldest),
         ).fetchone()
-        return None if row is None else np.frombuffer(row[0], "<f4").astype(np.float32)
+        if row is None:
+            return None
+        seq, learned_at, voters, pairs, features, prompt = row
+        answers = LogAnswers(columns_of(voters), _vector(pairs), features_of(features))
+        return LogSample(seq, sample_id, learned_at, answers, _vector(prompt))
 
     def drop_samples(self, pool: int, seqs: Iterable[int]) -> None:
         """Drops samples by number."""
@@ -198,7 +204,7 @@ class Log:
 
     def drop_pool(self, pool: int) -> None:
         """Drops a pool with everything that belongs to it."""
-        for table in ("samples", "voters", "segments", "outcomes", "subjects", "models"):
+        for table in _OF_A_POOL:
             self._connection.execute(f"DELETE FROM {table} WHERE pool_id = ?", (pool,))  # noqa: S608 — the names stand above
         self._connection.execute("DELETE FROM pools WHERE id = ?", (pool,))
 

@@ -13,6 +13,7 @@ from scoring.memory.locks import SharedLock
 from scoring.memory.log import LogSample, PoolRecord
 from scoring.memory.neighbours import NeighbourIndex
 from scoring.memory.outcomes.ledger import Ledger
+from scoring.memory.outcomes.values import JudgedSubjects
 from scoring.memory.slots import SlotMap
 from scoring.memory.totals import LiveTotals, Share
 from scoring.memory.values import EmbeddingSpace, MemorySettings, PoolDescription
@@ -81,6 +82,10 @@ class Pool:
                 totals = totals.without(Share.of(*self._table.read(slot)))
             return totals.snapshot(self.voters)
 
+    def judged(self) -> JudgedSubjects:
+        """Every live subject of outcomes."""
+        return self.outcomes.judged(self.voters)
+
     def describe(self) -> PoolDescription:
         """The pool as an operator sees it."""
         with self.lock.read():
@@ -119,7 +124,7 @@ class Pool:
         """Adds the next sample, in place of the one that is `capacity` samples older."""
         if self.holds(sample.seq - self._capacity):
             self.forget(sample.seq - self._capacity)
-        columns, pairs = in_column_order(sample.columns, sample.pairs[None])
+        columns, pairs = in_column_order(sample.answers.columns, sample.answers.pairs[None])
         share = Share.of(columns, pairs)
         self._table.reserve(self._slots.peek() + 1)
         self.neighbours.make_room()

@@ -10,7 +10,12 @@ from scoring.errors import InvalidArrayError, MemoryStorageError
 from scoring.evidence import Neighbourhood, Totals
 from scoring.memory.export import stored_outcomes, stored_samples
 from scoring.memory.inbox import CLOSED
-from scoring.memory.outcomes.values import OutcomeNeighbourhood, OutcomeTotals, StoredOutcome
+from scoring.memory.outcomes.values import (
+    JudgedSubjects,
+    OutcomeNeighbourhood,
+    OutcomeTotals,
+    StoredOutcome,
+)
 from scoring.memory.pool import Pool
 from scoring.memory.validation import own_prompt, pool_not_found
 from scoring.memory.values import EmbeddingSpace, PoolDescription, StoredSample
@@ -31,6 +36,10 @@ class MemoryReader:
     def has(self, pool: str) -> bool:
         """Whether there is a pool of this name."""
         return pool in self._pools
+
+    def names(self) -> list[str]:
+        """Every pool, in order of their names. Waits for nobody."""
+        return sorted(self._pools)
 
     def space(self, pool: str) -> EmbeddingSpace:
         """Where a pool's vectors live. Waits for nobody.
@@ -151,6 +160,31 @@ class MemoryReader:
             PoolNotFoundError: There is no pool of this name.
         """
         return self._pool(pool).outcomes.totals()
+
+    def judged_revision(self, pool: str) -> tuple[int, int]:
+        """What changes with whatever changes what `judged` says. Waits for nobody.
+
+        Returns:
+            A number that no other pool ever has, nor one of the same name that is made after
+            this one was deleted; and one that grows with every outcome that is taken or
+            forgotten as long as the memory is open, and is 0 where there was none.
+
+        Raises:
+            PoolNotFoundError: There is none of this name.
+        """
+        found = self._pool(pool)
+        return found.id, found.outcomes.changes
+
+    def judged(self, pool: str) -> JudgedSubjects:
+        """Every live subject of a pool: its outcomes, and how its answers lay.
+
+        They are copied part by part. What is recorded or forgotten meanwhile may be there, or
+        may not; then `judged_revision` is another afterwards.
+
+        Raises:
+            PoolNotFoundError: There is no pool of this name.
+        """
+        return self._pool(pool).judged()
 
     def samples(self, pool: str) -> Iterator[StoredSample]:
         """Streams a pool from the log, oldest first.

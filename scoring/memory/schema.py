@@ -9,7 +9,7 @@ from scoring.errors import MemoryStorageError
 from scoring.memory.files import make_directory, make_file
 from scoring.memory.values import Durability
 
-SCHEMA = 2
+SCHEMA = 3
 FILE = "memory.sqlite3"
 _LOCK = "memory.lock"
 _SYNCHRONOUS = {Durability.PROCESS: "NORMAL", Durability.DEVICE: "FULL"}
@@ -56,7 +56,18 @@ INSERT INTO segments SELECT pool_id, 'samples', first_seq, last_seq, sealed, fil
 DROP TABLE sample_segments;
 PRAGMA user_version = 2;
 """
-_VERSIONS = (_VERSION_1, _VERSION_2)
+# What was measured of answers, and a copy of it for the subjects of outcomes. That is a table of
+# its own, so that it is read without their vectors.
+_VERSION_3 = """
+ALTER TABLE samples ADD COLUMN features BLOB;
+CREATE TABLE judged (
+  pool_id INTEGER NOT NULL, subject INTEGER NOT NULL, voters BLOB NOT NULL, pairs BLOB NOT NULL,
+  features BLOB, PRIMARY KEY (pool_id, subject)) WITHOUT ROWID;
+INSERT INTO judged SELECT s.pool_id, s.seq, m.voters, m.pairs, NULL
+  FROM subjects s JOIN samples m ON m.pool_id = s.pool_id AND m.sample_id = s.sample_id;
+PRAGMA user_version = 3;
+"""
+_VERSIONS = (_VERSION_1, _VERSION_2, _VERSION_3)
 """What makes each schema of the one before; the first is made of nothing."""
 
 

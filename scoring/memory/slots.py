@@ -84,6 +84,16 @@ class SlotMap:
         """The slots of live samples (n,)."""
         return self._slot[seqs % self._capacity].astype(np.int64) - 1
 
+    def live_seqs(self) -> NDArray[np.int64]:
+        """The numbers of all live samples, ascending; looks at all of them."""
+        return np.sort(self._seq[: self._used][~np.isnan(self._learned_at[: self._used])])
+
+    def live_slots(self, seqs: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The slots of those among some samples (n,) that are live still."""
+        slots = self.slots(seqs)
+        live: NDArray[np.int64] = slots[(slots >= 0) & (self._seq[slots] == seqs)]
+        return live
+
     def named(self, sample_id: str) -> int | None:
         """The slot of the live sample of this name, found by looking at all of them."""
         slots = np.flatnonzero(self._names[: self._used] == hashed(sample_id))

@@ -14,7 +14,8 @@ from scoring.errors import (
     TooManyPoolsError,
     TooManyVotersError,
 )
-from scoring.memory.outcomes.values import NewOutcome
+from scoring.features import FEATURES
+from scoring.memory.outcomes.values import MeasuredAnswers, NewOutcome
 from scoring.memory.values import EmbeddingSpace, MemorySettings, NewSample
 from scoring.pairs import pair_count
 from scoring.validation import LARGEST_SQUARED_NORM
@@ -50,9 +51,7 @@ def own_sample(sample: NewSample, space: EmbeddingSpace, settings: MemorySetting
         InvalidArrayError: An array has another shape or holds what it must not.
         TooManyVotersError: It has more voters than a pool may know.
     """
-    _require_names(sample.sample_id, *sample.voters)
-    if len(set(sample.voters)) != len(sample.voters) or not sample.voters:
-        raise InvalidArrayError("voters must be one or more distinct names.", field="voters")
+    _require_names(sample.sample_id)
     if len(sample.voters) > settings.max_voters:
         raise TooManyVotersError(
             f"The sample has {len(sample.voters)} voters and a pool may know "
@@ -61,8 +60,36 @@ def own_sample(sample: NewSample, space: EmbeddingSpace, settings: MemorySetting
         )
     if not math.isfinite(sample.learned_at):
         raise InvalidArrayError("learned_at must be a finite time.", field="learned_at")
-    pairs = _own_pairs(sample.pairs, len(sample.voters))
-    return replace(sample, prompt=own_prompt(sample.prompt, space.dimension), pairs=pairs)
+    prompt = own_prompt(sample.prompt, space.dimension)
+    own = _own_answers(MeasuredAnswers(sample.voters, sample.pairs, sample.features))
+    return replace(sample, prompt=prompt, pairs=own.pairs, features=own.features)
+
+
+def _own_answers(answers: MeasuredAnswers) -> MeasuredAnswers:
+    _require_names(*answers.voters)
+    if len(set(answers.voters)) != len(answers.voters) or not answers.voters:
+        raise InvalidArrayError("voters must be one or more distinct names.", field="voters")
+    pairs = _own_pairs(answers.pairs, len(answers.voters))
+    features = answers.features
+    if features is not None:
+        features = _own_features(features, len(answers.voters))
+    return MeasuredAnswers(answers.voters, pairs, features)
+
+
+def _own_features(given: ArrayLike, voters: int) -> NDArray[np.float32]:
+    features = np.array(given, np.float32, order="C")
+    if features.shape != (voters, len(FEATURES)):
+        raise InvalidArrayError(
+            f"features has shape {features.shape}; give ({voters}, {len(FEATURES)}) for {voters} "
+            "voters.",
+            field="features",
+        )
+    if np.isinf(features).any():
+        raise InvalidArrayError(
+            "features holds infinity; give finite numbers, NaN where one is missing.",
+            field="features",
+        )
+    return features
 
 
 def _own_pairs(given: ArrayLike, voters: int) -> NDArray[np.float32]:
@@ -100,7 +127,10 @@ def own_outcome(outcome: NewOutcome, space: EmbeddingSpace | None) -> NewOutcome
         _require_names(sample_id, field="sample_id")
     else:
         sample_id = name_of(prompt)
-    return NewOutcome(outcome.outcome_id, outcome.model, quality, recorded_at, sample_id, prompt)
+    answers = None if outcome.answers is None else _own_answers(outcome.answers)
+    return NewOutcome(
+        outcome.outcome_id, outcome.model, quality, recorded_at, sample_id, prompt, answers
+    )
 
 
 def _own_subject(outcome: NewOutcome, space: EmbeddingSpace | None) -> NDArray[np.float32] | None:

@@ -90,6 +90,9 @@ class NewSample:
     """Mean squared distances between their answers (K(K-1)/2,): (0,1), (0,2), (1,2), ..."""
     learned_at: float
     """Unix seconds."""
+    features: NDArray[np.float32] | None = None
+    """What else was measured of the answers (K, F), columns as in `scoring.features`, NaN where
+    one can't be told; absent where nothing was."""
 
 
 @dataclass(frozen=True, slots=True)

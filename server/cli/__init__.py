@@ -6,7 +6,10 @@ import typer
 
 from server.cli.calibrate import calibrate
 from server.cli.config import app as config_app
+from server.cli.evaluate import app as evaluate_app
 from server.cli.export import export
+from server.cli.export_ranker import export_ranker
+from server.cli.report import app as report_app
 from server.cli.route import route
 from server.cli.score import score
 from server.cli.serve import serve
@@ -25,7 +28,10 @@ app.command()(route)
 app.command()(calibrate)
 app.command()(train)
 app.command()(export)
+app.command()(export_ranker)
 app.add_typer(config_app, name="config")
+app.add_typer(evaluate_app, name="evaluate")
+app.add_typer(report_app, name="report")
 
 
 @app.command()

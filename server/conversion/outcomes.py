@@ -7,6 +7,7 @@ import numpy as np
 from pointsman.v1 import admin_service_pb2 as admin_pb
 from pointsman.v1 import routing_service_pb2 as pb
 from scoring.memory import EmbeddingSpace, NewOutcome, StoredOutcome
+from server.conversion.answers import read_answers, write_answers
 from server.conversion.checks import Checks
 from server.conversion.replies import written_message
 from server.conversion.times import time_of, timestamp_message
@@ -58,10 +59,14 @@ def outcome_message(outcome: StoredOutcome) -> admin_pb.Outcome:
         sample_id=outcome.sample_id,
     )
     message.prompt.float32_le = outcome.prompt.astype(_FLOAT32).tobytes()
+    if outcome.answers is not None:
+        write_answers(outcome.answers, message)
     return message
 
 
-def import_outcome(message: admin_pb.Outcome, space: EmbeddingSpace, checks: Checks) -> NewOutcome:
+def import_outcome(
+    message: admin_pb.Outcome, space: EmbeddingSpace, settings: Settings, checks: Checks
+) -> NewOutcome:
     """Validates an outcome of an import.
 
     Raises:
@@ -74,6 +79,9 @@ def import_outcome(message: admin_pb.Outcome, space: EmbeddingSpace, checks: Che
     stamp = message.record_time if message.HasField("record_time") else None
     recorded_at = time_of(stamp, "outcome.record_time", checks)
     prompt = checks.vector(message.prompt, "outcome.prompt", dimension=space.dimension)
+    answers = None
+    if message.voters or message.distances_float32_le or message.features_float32_le:
+        answers = read_answers(message, "outcome", settings, checks)
     checks.raise_if_any()
     return NewOutcome(
         outcome_id=message.outcome_id,
@@ -82,6 +90,7 @@ def import_outcome(message: admin_pb.Outcome, space: EmbeddingSpace, checks: Che
         recorded_at=recorded_at,
         sample_id=message.sample_id,
         prompt=np.array(prompt, np.float32),
+        answers=answers,
     )
 
 

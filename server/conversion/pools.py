@@ -3,8 +3,14 @@
 import numpy as np
 
 from pointsman.v1 import admin_service_pb2 as pb
-from scoring.memory import EmbeddingSpace, NewOutcome, NewSample, StoredSample
-from scoring.pairs import pair_count
+from scoring.memory import (
+    EmbeddingSpace,
+    MeasuredAnswers,
+    NewOutcome,
+    NewSample,
+    StoredSample,
+)
+from server.conversion.answers import read_answers, write_answers
 from server.conversion.checks import Checks
 from server.conversion.outcomes import import_outcome
 from server.conversion.replies import DURABILITY
@@ -29,6 +35,7 @@ def pool_message(report: PoolReport) -> pb.Pool:
         create_time=timestamp_message(description.created_at),
         oldest_sample_time=timestamp_message(description.oldest_at),
         newest_sample_time=timestamp_message(description.newest_at),
+        agreement_contradicted=report.contradicted,
     )
 
 
@@ -42,9 +49,8 @@ def sample_message(sample: StoredSample) -> pb.Sample:
     message = pb.Sample(
         sample_id=sample.sample_id,
         learn_time=timestamp_message(sample.learned_at),
-        voters=sample.voters,
-        distances_float32_le=sample.pairs.astype(_FLOAT32).tobytes(),
     )
+    write_answers(MeasuredAnswers(sample.voters, sample.pairs, sample.features), message)
     message.prompt.float32_le = sample.prompt.astype(_FLOAT32).tobytes()
     return message
 
@@ -86,7 +92,7 @@ def import_item(
         case "sample":
             return _import_sample(message.sample, space, settings, checks)
         case "outcome":
-            return import_outcome(message.outcome, space, checks)
+            return import_outcome(message.outcome, space, settings, checks)
     checks.refuse("sample", "is empty; after the header, send samples and outcomes only")
     checks.raise_if_any()
     raise AssertionError  # a violation was raised
@@ -96,29 +102,19 @@ def _import_sample(
     sample: pb.Sample, space: EmbeddingSpace, settings: Settings, checks: Checks
 ) -> NewSample:
     checks.name(sample.sample_id, "sample.sample_id")
-    most = settings.memory.max_voters
-    if not 1 <= len(sample.voters) <= most:
-        checks.refuse(
-            "sample.voters",
-            f"has {len(sample.voters)} names; must have 1 to {most} (memory.max_voters)",
-        )
-        checks.raise_if_any()
-    for index, voter in enumerate(sample.voters):
-        checks.name(voter, f"sample.voters[{index}]")
-    if len(set(sample.voters)) != len(sample.voters):
-        checks.refuse("sample.voters", "must name each voter once")
+    answers = read_answers(sample, "sample", settings, checks)
     stamp = sample.learn_time if sample.HasField("learn_time") else None
     learned_at = time_of(stamp, "sample.learn_time", checks)
-    pairs = _distances(sample, checks)
     prompt = checks.vector(sample.prompt, "sample.prompt", dimension=space.dimension)
     checks.raise_if_any()
     assert prompt is not None  # noqa: S101  no missing vector without a violation
     return NewSample(
         sample_id=sample.sample_id,
         prompt=np.array(prompt, np.float32),
-        voters=tuple(sample.voters),
-        pairs=pairs,
+        voters=answers.voters,
+        pairs=answers.pairs,
         learned_at=learned_at,
+        features=answers.features,
     )
 
 
@@ -134,24 +130,6 @@ def import_response(imported: Imported) -> pb.ImportSamplesResponse:
         outcomes_expired=outcomes.expired,
         durability=DURABILITY[imported.durability],
     )
-
-
-def _distances(sample: pb.Sample, checks: Checks) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    field = "sample.distances_float32_le"
-    wanted = pair_count(len(sample.voters)) * _FLOAT32.itemsize
-    if len(sample.distances_float32_le) != wanted:
-        checks.refuse(
-            field,
-            f"has {len(sample.distances_float32_le)} bytes where {len(sample.voters)} voters "
-            f"need {wanted}",
-        )
-        return np.empty(0, np.float32)
-    pairs = np.frombuffer(sample.distances_float32_le, _FLOAT32).astype(np.float32)
-    if not np.isfinite(pairs).all() or (pairs < 0).any():
-        checks.refuse(
-            field, "holds NaN, infinity or a negative number; distances are none of these"
-        )
-    return pairs
 
 
 def _voters(report: PoolReport) -> list[pb.PoolVoter]:

@@ -7,9 +7,9 @@ import numpy as np
 
 from pointsman.v1 import scoring_service_pb2 as pb
 from pointsman.v1 import types_pb2
+from scoring.calibrated import CalibratedEstimate
 from server.conversion.checks import Checks
 from server.conversion.replies import timings_message, written_message
-from server.errors import NotOfferedError
 from server.requests import (
     DEFAULT_POOL,
     EmbeddingKind,
@@ -27,6 +27,7 @@ _ESTIMATORS: Mapping[int, EstimatorKind] = {
     pb.ESTIMATOR_LOCAL: EstimatorKind.LOCAL,
     pb.ESTIMATOR_SINGLE: EstimatorKind.SINGLE,
     pb.ESTIMATOR_SAMPLES: EstimatorKind.SAMPLES,
+    pb.ESTIMATOR_CALIBRATED: EstimatorKind.CALIBRATED,
 }
 _ESTIMATOR_VALUES: Mapping[EstimatorKind, pb.Estimator.ValueType] = {
     EstimatorKind.AUTO: pb.ESTIMATOR_UNSPECIFIED,
@@ -34,6 +35,7 @@ _ESTIMATOR_VALUES: Mapping[EstimatorKind, pb.Estimator.ValueType] = {
     EstimatorKind.LOCAL: pb.ESTIMATOR_LOCAL,
     EstimatorKind.SINGLE: pb.ESTIMATOR_SINGLE,
     EstimatorKind.SAMPLES: pb.ESTIMATOR_SAMPLES,
+    EstimatorKind.CALIBRATED: pb.ESTIMATOR_CALIBRATED,
 }
 _EMBEDDINGS: Mapping[int, EmbeddingKind] = {
     pb.EMBEDDING_UNSPECIFIED: EmbeddingKind.POOL,
@@ -47,10 +49,7 @@ def score_request(message: pb.ScoreGenerationsRequest, settings: Settings) -> Sc
 
     Raises:
         InvalidRequestError: Names every invalid field.
-        NotOfferedError: The estimator is of the contract, but not of this server.
     """
-    if message.estimator == pb.ESTIMATOR_CALIBRATED:
-        raise NotOfferedError("This server has no calibrated estimator; choose another.")
     checks = Checks(settings.limits)
     pool = message.pool or DEFAULT_POOL
     checks.pool(pool)
@@ -167,6 +166,7 @@ def score_response(reply: ScoreReply) -> pb.ScoreGenerationsResponse:
         prompt_truncated=bool(reply.truncated[0]),
         max_tokens=reply.max_tokens,
         learned=_learned(reply),
+        calibration=None if reply.calibrated is None else _calibration(reply.calibrated),
     )
     if reply.fallback is not None:
         response.fallback.wanted = _ESTIMATOR_VALUES[reply.fallback.wanted]
@@ -177,6 +177,18 @@ def score_response(reply: ScoreReply) -> pb.ScoreGenerationsResponse:
 
 def _learned(reply: ScoreReply) -> types_pb2.WriteReceipt | None:
     return written_message(reply.learned) if reply.learned else None
+
+
+def _calibration(calibrated: CalibratedEstimate) -> pb.Calibration:
+    told = not np.isnan(calibrated.lead)
+    return pb.Calibration(
+        agreement_weight=calibrated.agreement_weight,
+        outcomes=calibrated.outcomes,
+        lead=calibrated.lead if told else 0.0,
+        lead_low=calibrated.lead_low if told else 0.0,
+        lead_high=calibrated.lead_high if told else 0.0,
+        contradicted=calibrated.contradicted,
+    )
 
 
 def _generation_scores(reply: ScoreReply) -> list[pb.GenerationScore]:
@@ -196,6 +208,10 @@ def _generation_scores(reply: ScoreReply) -> list[pb.GenerationScore]:
 
 def _voter_scores(reply: ScoreReply) -> list[pb.VoterScore]:
     estimate = reply.estimate
+    unknown = np.full(len(estimate.order), np.nan)
+    quality, error = unknown, unknown
+    if reply.calibrated is not None:
+        quality, error = reply.calibrated.quality, reply.calibrated.quality_standard_error
     rank = np.empty(len(estimate.order), np.int64)
     rank[estimate.order] = np.arange(1, len(rank) + 1)
     generations = reply.answers.samples_per_voter
@@ -207,6 +223,8 @@ def _voter_scores(reply: ScoreReply) -> list[pb.VoterScore]:
             rank=int(rank[index]),
             generations=int(generations[index]),
             samples_used=int(estimate.samples_used[index]),
+            expected_quality=_known(quality[index]),
+            expected_quality_standard_error=_known(error[index]),
         )
         for index, voter in enumerate(reply.answers.voters)
     ]

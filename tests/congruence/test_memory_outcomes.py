@@ -1,4 +1,7 @@
-"""The outcomes of a memory against plain lists: recorded, evicted, expired, deleted, reopened."""
+"""The outcomes of a memory against plain lists: recorded, evicted, expired, deleted, reopened.
+
+So is how the answers lay that outcomes are of.
+"""
 
 import hashlib
 import shutil
@@ -17,11 +20,13 @@ from scoring.errors import PoolNotFoundError, SampleNotFoundError
 from scoring.memory import (
     EmbeddingSpace,
     HnswParameters,
+    MeasuredAnswers,
     Memory,
     MemorySettings,
     NewOutcome,
     NewSample,
 )
+from scoring.pairs import pair_column
 
 DIMENSION, CAPACITY, LIFETIME = 3, 9, 100.0
 SPACE = EmbeddingSpace("model", DIMENSION)
@@ -35,6 +40,37 @@ def sweep_often():
         yield
 
 
+def make_sample(name, prompt, at, seed):
+    rng = np.random.default_rng(seed)
+    voters = tuple(rng.permutation(list("abcx"))[: rng.integers(1, 5)].tolist())
+    pairs = rng.random(len(voters) * (len(voters) - 1) // 2, np.float32)
+    features = rng.random((len(voters), 2), np.float32) if seed % 3 else None
+    return NewSample(name, prompt, voters, pairs, at, features)
+
+
+def answers_of(sample):
+    return MeasuredAnswers(sample.voters, sample.pairs, sample.features)
+
+
+def plain(answers):
+    """Answers as lists, which can be compared."""
+    if answers is None:
+        return None
+    features = None if answers.features is None else answers.features.tolist()
+    return answers.voters, answers.pairs.tolist(), features
+
+
+def measured(answers, voters):
+    """What is known (V, 3) of the answers to a subject."""
+    rows = np.full((len(voters), 3), np.nan)
+    own = () if answers is None else answers.voters
+    for i, voter in enumerate(own):
+        others = [answers.pairs[pair_column(i, j)] for j in range(len(own)) if j != i]
+        features = [np.nan] * 2 if answers.features is None else answers.features[i]
+        rows[voters.index(voter)] = np.mean(others) if others else np.nan, *features
+    return rows
+
+
 def named_after(prompt):
     return f"prompt-{hashlib.sha256(prompt.astype('<f4').tobytes()).hexdigest()[:32]}"
 
@@ -45,6 +81,7 @@ class Subject:
     name: str
     prompt: np.ndarray
     outcomes: list  # (number, NewOutcome)
+    answers: MeasuredAnswers | None = None
 
     def row(self, models):
         own = [[o.quality for _, o in self.outcomes if o.model == model] for model in models]
@@ -61,9 +98,14 @@ class Model:
         self.learned = self.begun = self.recorded = 0
 
     def learn(self, sample):
+        if any(s.sample_id == sample.sample_id for _, s in self.samples):
+            return
         self.samples.append((self.learned, sample))
         self.learned += 1
         self.samples = [each for each in self.samples if each[0] >= self.learned - CAPACITY]
+        for subject in self.subjects:
+            if subject.name == sample.sample_id and subject.answers is None:
+                subject.answers = answers_of(sample)
 
     def outcomes(self):
         every = [(number, s, o) for s in self.subjects for number, o in s.outcomes]
@@ -89,11 +131,13 @@ class Model:
         for subject in self.subjects:
             if subject.name == name:
                 return subject
-        if prompt is None:
-            prompt = next((s.prompt for _, s in self.samples if s.sample_id == name), None)
+        sample = next((s for _, s in self.samples if s.sample_id == name), None)
+        if prompt is None and sample is not None:
+            prompt = sample.prompt
         if prompt is None:
             return None
-        self.subjects.append(Subject(self.begun, name, prompt, []))
+        answers = None if sample is None else answers_of(sample)
+        self.subjects.append(Subject(self.begun, name, prompt, [], answers))
         self.begun += 1
         self.subjects = [s for s in self.subjects if s.number >= self.begun - CAPACITY]
         return self.subjects[-1]
@@ -145,14 +189,17 @@ class OutcomeMachine(RuleBasedStateMachine):
             assert receipt.outcome_id == outcome.outcome_id
             assert (receipt.sample_id, receipt.existed, receipt.expired) == expected
 
-    @rule(pool=st.sampled_from("pq"), seed=st.integers(0, 30), copies=st.integers(1, 4))
-    def learn(self, pool, seed, copies):
+    @rule(
+        pool=st.sampled_from("pq"),
+        seed=st.integers(0, 30),
+        copies=st.integers(1, 4),
+        name=st.sampled_from([None, None, "a name"]),
+    )
+    def learn(self, pool, seed, copies, name):
         model = self.models.setdefault(pool, Model())
         for step in range(copies):
-            name = self.new_id()
-            sample = NewSample(
-                name, self.prompt(seed + step), ("a",), np.zeros(0, np.float32), self.now
-            )
+            own = name or self.new_id()
+            sample = make_sample(own, self.prompt(seed + step), self.now, seed + step)
             self.memory.learn(pool, SPACE, sample).result(30)
             model.learn(sample)
 
@@ -248,12 +295,12 @@ class OutcomeMachine(RuleBasedStateMachine):
             assert not any(receipt.existed for receipt in copied)
             kept = {each.outcome_id for each in copied if not each.expired}
             originals = [
-                (outcome.outcome_id, subject.name, subject.prompt.tolist())
+                (outcome.outcome_id, subject.name, subject.prompt.tolist(), plain(subject.answers))
                 for subject, outcome in self.models[name].outcomes()
                 if outcome.outcome_id in kept
             ]
             copies = [
-                (each.outcome_id, each.sample_id, each.prompt.tolist())
+                (each.outcome_id, each.sample_id, each.prompt.tolist(), plain(each.answers))
                 for each in self.memory.outcomes("copy")
             ]
             assert copies == originals
@@ -296,8 +343,21 @@ class OutcomeMachine(RuleBasedStateMachine):
             for each, (subject, outcome) in zip(stored, model.outcomes(), strict=True):
                 assert each.sample_id == subject.name
                 assert each.prompt.tolist() == subject.prompt.tolist()
+                assert plain(each.answers) == plain(subject.answers)
                 for field in ("outcome_id", "model", "quality", "recorded_at"):
                     assert getattr(each, field) == getattr(outcome, field)
+
+    @invariant()
+    def what_was_judged_agrees(self):
+        for name, model in self.models.items():
+            found = self.memory.judged(name)
+            assert found.models == tuple(model.models)
+            assert len(found.measured) == len(found.counts) == len(model.subjects)
+            for counts, rows, subject in zip(
+                found.counts, found.measured, model.subjects, strict=True
+            ):
+                assert counts.tolist() == [count for count, _ in subject.row(model.models)]
+                np.testing.assert_allclose(rows, measured(subject.answers, found.voters), rtol=1e-6)
 
     def teardown(self):
         if hasattr(self, "memory"):

@@ -7,5 +7,6 @@ def test_nothing_acknowledged_is_lost_when_the_process_is_killed(tmp_path):
     assert tally.checked
     assert tally.recorded
     assert tally.outcomes_checked
+    assert tally.answers_checked
     assert tally.lost == set()
     assert tally.not_recalled == set()

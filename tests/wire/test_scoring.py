@@ -321,12 +321,6 @@ def test_a_message_over_the_limit_is_refused(channel):
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-def test_a_later_estimator_is_not_offered(stub, pool):
-    request = text_request(pool, estimator=pb.ESTIMATOR_CALIBRATED)
-    code, reason, _ = error_of(lambda: stub.ScoreGenerations(request))
-    assert (code, reason) == (grpc.StatusCode.UNIMPLEMENTED, "NOT_OFFERED")
-
-
 def test_an_expired_deadline_is_said_to_be(stub, pool):
     with pytest.raises(grpc.RpcError) as caught:
         stub.ScoreGenerations(text_request(pool), timeout=1e-6)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _CHUNK = 1024
-_DROPPED_WITH = ("outcomes", "subject"), ("subjects", "seq")
+_DROPPED_WITH = ("outcomes", "subject"), ("judged", "subject"), ("subjects", "seq")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,18 @@ from numpy.typing import NDArray
 from scoring.memory.values import Durability
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class MeasuredAnswers:
+    """How the answers to one prompt lay: what a sample says of them."""
+
+    voters: tuple[str, ...]
+    """Who answered: K distinct names."""
+    pairs: NDArray[np.float32]
+    """Mean squared distances between their answers (K(K-1)/2,): (0,1), (0,2), (1,2), ..."""
+    features: NDArray[np.float32] | None = None
+    """What else was measured of them (K, F), as in `NewSample`."""
+
+
 @dataclass(frozen=True, slots=True)
 class NewOutcome:
     """How good one model's answer to one prompt was.
@@ -17,6 +29,9 @@ class NewOutcome:
     `prompt` is given instead, the subject is named after the vector, so that
     equal vectors are one subject. Where both are given, the vector is that of a
     subject of this name if there is none yet.
+
+    A subject keeps how its answers lay: from the live sample of its name, whichever
+    of the two comes first; or, where neither is there any more, from `answers`.
     """
 
     outcome_id: str
@@ -31,6 +46,8 @@ class NewOutcome:
     """Names the prompt."""
     prompt: NDArray[np.float32] | None = None
     """Embedding of the prompt (d,)."""
+    answers: MeasuredAnswers | None = None
+    """How the answers to the prompt lay; not kept where the subject has that already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +91,27 @@ class OutcomeNeighbourhood:
     quality_sums: NDArray[np.float64]
     counts: NDArray[np.int64]
     squared_distances: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JudgedSubjects:
+    """Every live subject of a pool, in the order of their first outcomes.
+
+    Attributes:
+        models: Names of the M models that the pool has outcomes of, in column order.
+        quality_sums: (S, M) float64, sum of the qualities of each subject and model.
+        counts: (S, M) int64, how many outcomes these are; 0 where there are none.
+        voters: Names of the pool's V voters, in column order.
+        measured: (S, V, 1 + F) float32, how the answers of each voter lay: their mean squared
+            distance to the answers of the others, then `scoring.features.FEATURES`. NaN where
+            it is not known.
+    """
+
+    models: tuple[str, ...]
+    quality_sums: NDArray[np.float64]
+    counts: NDArray[np.int64]
+    voters: tuple[str, ...]
+    measured: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -175,6 +175,9 @@ def scored(request: scoring.ScoreGenerationsRequest) -> scoring.ScoreGenerations
         response.calibration.lead = 0.125
         response.calibration.lead_low = -0.5
         response.calibration.lead_high = 0.75
+        response.calibration.contradicted = True
+        response.voters[0].expected_quality = 0.0
+        response.voters[0].expected_quality_standard_error = 0.25
     return response
 
 
@@ -248,6 +251,7 @@ SPACE = admin.EmbeddingSpace(id="caller", dimension=2)
 
 def described_pool(name: str) -> admin.Pool:
     pool = admin.Pool(name=name, space=SPACE, samples=3, capacity=10, revision=4, outcomes=2)
+    pool.agreement_contradicted = name == "two"
     pool.voters.add(voter="a", samples=3, noise_variance=-0.5)
     pool.voters.add(voter="b", samples=1)
     pool.create_time.FromDatetime(datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC))

@@ -13,12 +13,15 @@ from pointsman.client import (
     EmbeddingSpace,
     Estimator,
     Fallback,
+    FirstConfidentPolicy,
     Generation,
     GenerationScore,
     ImportResult,
     ModelScore,
+    NearestConfidencePolicy,
     Outcome,
     PoolVoter,
+    RandomConfidentPolicy,
     RoutingFallback,
     Sample,
     SamplePolicy,
@@ -42,8 +45,8 @@ async def test_score_returns_all_that_the_server_says(driver):
         GenerationScore("b", 1, 0.5, None, 3, 0.75, truncated=False),
     )
     assert result.voters == (
-        VoterScore("a", 0.5, 0.1, 1, 1, 9),
-        VoterScore("b", 0.5, None, 2, 2, 9),
+        VoterScore("a", 0.5, 0.1, 1, 1, 9, None, None),
+        VoterScore("b", 0.5, None, 2, 2, 9, None, None),
     )
     assert result.estimator is Estimator.SINGLE
     assert (result.margin, result.margin_standard_error) == (0.25, 0.125)
@@ -111,7 +114,13 @@ async def test_what_one_voter_cannot_tell_is_none(driver):
 
 async def test_calibration_is_a_value(driver):
     result = await driver.call("score", "why?", ANSWERS, estimator="calibrated")
-    assert result.calibration == Calibration(0.25, 8, lead=0.125, lead_low=-0.5, lead_high=0.75)
+    assert result.calibration == Calibration(
+        0.25, 8, lead=0.125, lead_low=-0.5, lead_high=0.75, contradicted=True
+    )
+    expected = [
+        (each.expected_quality, each.expected_quality_standard_error) for each in result.voters
+    ]
+    assert expected == [(0.0, 0.25), (None, None)]
 
 
 async def test_a_sample_is_named_without_learning_it(driver, fake):
@@ -190,6 +199,22 @@ async def test_what_one_candidate_cannot_tell_is_none(driver):
         (BudgetPolicy(2.0), "budget", {"max_cost": 2.0}),
         (CostPenaltyPolicy(0.25), "cost_penalty", {"penalty": 0.25}),
         (
+            RandomConfidentPolicy(0.5, seed=7),
+            "random_confident",
+            {"confidence": 0.5, "among": 1, "seed": 7},
+        ),
+        (RandomConfidentPolicy(0.5, 3), "random_confident", {"confidence": 0.5, "among": 3}),
+        (
+            FirstConfidentPolicy(0.5, ["b", "a"]),
+            "first_confident",
+            {"confidence": 0.5, "preference": ["b", "a"]},
+        ),
+        (
+            NearestConfidencePolicy({"a": 2.0, "b": 0.0}, -1.0),
+            "nearest_confidence",
+            {"weights": {"a": 2.0, "b": 0.0}, "intercept": -1.0},
+        ),
+        (
             ThresholdPolicy("atlas", "borealis", 0.5),
             "threshold",
             {"strong": "atlas", "weak": "borealis", "threshold": 0.5},
@@ -212,6 +237,9 @@ async def test_route_policies(driver, fake, policy, rule, fields):
         (BudgetPolicy(0.0), "budget", "max_cost"),
         (CostPenaltyPolicy(0.0), "cost_penalty", "penalty"),
         (ThresholdPolicy("atlas", "borealis", 0.0), "threshold", "threshold"),
+        (RandomConfidentPolicy(0.0), "random_confident", "confidence"),
+        (FirstConfidentPolicy(0), "first_confident", "confidence"),
+        (NearestConfidencePolicy({}, 0), "nearest_confidence", "intercept"),
     ],
 )
 async def test_a_policy_of_zero_is_sent(driver, fake, policy, rule, field):
@@ -282,6 +310,7 @@ async def test_pools(driver, fake):
     assert one.voters == (PoolVoter("a", 3, -0.5), PoolVoter("b", 1, None))
     assert one.created_at == datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
     assert (one.oldest_at, one.newest_at) == (None, None)
+    assert [each.agreement_contradicted for each in pools] == [False, True]
     assert await driver.call("delete_pool", "one") == 3
     assert fake.requests("DeletePool")[0].pool == "one"
 
@@ -348,6 +377,26 @@ async def test_outcomes_come_back_as_they_were_imported(driver, fake):
     assert [(each.recorded_at, each.sample_id) for each in exported] == [
         (recorded_at, "s"), (recorded_at, "")
     ]  # fmt: skip
+
+
+async def test_what_was_measured_of_answers_comes_back_as_it_was_imported(driver, fake):
+    at = datetime(2026, 1, 2, tzinfo=UTC)
+    measured = {"distances": [2.0], "features": [0.5, 3.0, float("nan"), 0.0]}
+    items = [
+        Sample("s", at, [1.0, 0.5], ("a", "b"), **measured),
+        Outcome("o-0", "a", 0.0, at, "s", [1.0, 0.5], ("a", "b"), **measured),
+        Outcome("o-1", "a", 0.0, at, "s", [1.0, 0.5], ("a",), distances=[]),
+        Outcome("o-2", "a", 0.0, at, "", [1.0, 0.5]),
+    ]
+    await driver.call("import_samples", "p", items, space=EmbeddingSpace("caller", 2))
+    fake.imported = fake.imported[1:]
+    exported = await driver.collect("export_samples", "p")
+    for each in exported[:2]:
+        assert (each.voters, list(each.distances)) == (("a", "b"), [2.0])
+        assert str(list(each.features)) == "[0.5, 3.0, nan, 0.0]"
+    assert (exported[2].voters, list(exported[2].distances)) == (("a",), [])
+    assert (exported[3].voters, exported[3].distances) == ((), None)
+    assert (exported[2].features, exported[3].features) == (None, None)
 
 
 async def test_exported_items_that_are_not_known_are_passed_over(driver, fake):

@@ -17,7 +17,20 @@ def test_what_comes_out_is_what_went_in(opened, sample, learn):
         assert stored.learned_at == wanted.learned_at
         np.testing.assert_array_equal(stored.pairs, wanted.pairs)
         np.testing.assert_array_equal(stored.prompt, wanted.prompt)
+        assert stored.features is None
         assert stored.prompt.dtype == stored.pairs.dtype == np.float32
+
+
+def test_features_come_out_as_they_went_in(opened, learn):
+    features = np.array([[0.5, np.nan], [-0.25, 3.0], [np.nan, np.nan]], np.float32)
+    learn(opened, [1], features=features)
+    learn(opened, [2], voters=("z",), features=features[:1].astype(np.float64))
+    one, two = opened.samples("pool")
+    np.testing.assert_array_equal(one.features, features)
+    np.testing.assert_array_equal(two.features, features[:1])
+    assert one.features.dtype == two.features.dtype == np.float32
+    learn(opened, [3], pool="copy", features=one.features)
+    np.testing.assert_array_equal(next(opened.samples("copy")).features, features)
 
 
 def test_an_export_sees_one_moment_while_learning_goes_on(opened, learn, monkeypatch):
@@ -63,5 +76,5 @@ def test_neither_prompts_nor_answers_have_a_place_in_the_log(opened, settings, l
     columns = [row[1] for row in connection.execute("PRAGMA table_info(samples)")]
     connection.close()
     assert columns == [
-        "pool_id", "seq", "sample_id", "learned_at", "voters", "pairs", "prompt",
+        "pool_id", "seq", "sample_id", "learned_at", "voters", "pairs", "prompt", "features",
     ]  # fmt: skip

@@ -111,7 +111,7 @@ def test_nothing_of_a_deleted_pool_stays_in_the_log(opened, settings, record, le
     ).fetchall()
     left = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for (name,) in tables}
     connection.close()
-    assert len(left) == 7
+    assert len(left) == 8
     assert not any(left.values())
 
 
@@ -243,7 +243,7 @@ def test_an_export_recorded_elsewhere_is_the_same(opened, space, sample, record,
     assert len(one) == len(two) == 15
     for each, other in zip(one, two, strict=True):
         assert each.prompt.tolist() == other.prompt.tolist()
-        assert replace(each, prompt=None) == replace(other, prompt=None)
+        assert replace(each, prompt=None, answers=None) == replace(other, prompt=None, answers=None)
     assert one[0].prompt.dtype == np.float32
     assert one[0].prompt.tolist() == sample(3).prompt.tolist()
     same = [opened.recall_outcomes(p, space, sample(3).prompt, 99) for p in ("pool", "copy")]

@@ -176,10 +176,10 @@ def test_a_directory_is_open_once(settings):
 def test_a_newer_schema_is_refused(settings):
     Memory.open(settings).close()
     connection = sqlite3.connect(settings.directory / "memory.sqlite3")
-    connection.execute("PRAGMA user_version = 3")
+    connection.execute("PRAGMA user_version = 4")
     connection.close()
     for _ in range(2):  # and the directory is given free
-        with pytest.raises(MemoryStorageError, match="schema 3 and this program reads"):
+        with pytest.raises(MemoryStorageError, match="schema 4 and this program reads"):
             Memory.open(settings)
 
 

@@ -21,8 +21,17 @@ class Broken(rpc.AdminServiceServicer):
 
 
 @pytest.fixture
-async def stub():
-    server = grpc.aio.server(interceptors=[BoundaryInterceptor(log_requests=True)])
+def observed():
+    """Method, code and seconds of every call that has ended."""
+    return []
+
+
+@pytest.fixture
+async def stub(observed):
+    def observe(*call):
+        observed.append(call)
+
+    server = grpc.aio.server(interceptors=[BoundaryInterceptor(observe, log_requests=True)])
     rpc.add_AdminServiceServicer_to_server(Broken(), server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -57,6 +66,16 @@ async def test_so_is_one_in_a_stream_of_requests(stub, capsys):
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await stub.ImportSamples(iter([]))
     check(caught.value, capsys.readouterr().out)
+
+
+async def test_every_call_is_told_with_its_code(stub, observed):
+    with pytest.raises(grpc.aio.AioRpcError):
+        await stub.ListPools(pb.ListPoolsRequest())
+    with pytest.raises(grpc.aio.AioRpcError):
+        await stub.ImportSamples(iter([]))
+    called = [(method.rpartition("/")[2], code) for method, code, _ in observed]
+    assert called == [("ListPools", "INTERNAL"), ("ImportSamples", "INTERNAL")]
+    assert all(0 < seconds < 60 for _, _, seconds in observed)
 
 
 @pytest.mark.parametrize("given", ["", "x" * 500, "not ascii é".encode()])

@@ -13,8 +13,9 @@ from scoring.errors import (
     SpaceMismatchError,
     TooManyVotersError,
 )
-from scoring.memory import Durability, Memory, MemorySettings
+from scoring.memory import Durability, Memory, MemorySettings, NewOutcome
 from server.batcher import EncodedTexts
+from server.calibration import Calibrations
 from server.encoding import EncoderIdentity, ServedEncoder
 from server.pipeline import ScoringPipeline
 from server.requests import EmbeddingKind, EstimatorKind, ScoreRequest, Texts, Vectors
@@ -55,7 +56,10 @@ def make(memory, encoder):
 
         def make(*, create_pools=True) -> ScoringPipeline:
             served = ServedEncoder(encoder, EncoderIdentity("rev", DIMENSION, 256))
-            return ScoringPipeline(served, memory, estimate_thread, create_pools=create_pools)
+            calibrations = Calibrations(memory, estimate_thread)
+            return ScoringPipeline(
+                served, memory, estimate_thread, calibrations, create_pools=create_pools
+            )
 
         yield make
 
@@ -254,3 +258,94 @@ async def test_a_caller_who_gives_up_while_learning_does_not_stop_the_writer(
     await asyncio.gather(call, return_exceptions=True)
     assert not writing.cancelled()
     assert writing.set_running_or_notify_cancel()
+
+
+async def learn_some(pipeline, count):
+    """Answers of `a` lie apart, those of `b`, `c` and `d` together."""
+    for number in range(count):
+        texts = Texts(f"ask {number}", ("quite another", "same", "same", "sane"))
+        voters = ("a", "b", "c", "d")
+        await pipeline.score(request(texts, voters=voters, learn=True, sample_id=f"s{number}"))
+
+
+def judge(memory, count, **qualities):
+    for number in range(count):
+        for model, quality in qualities.items():
+            outcome = NewOutcome(f"{number}-{model}", model, quality, 1.0, f"s{number}")
+            memory.record("p", None, outcome).result(30)
+
+
+LATER = Texts("later", ("quite different", "same", "sane", "same"))
+
+
+def later(**fields) -> ScoreRequest:
+    wanted = {"voters": ("a", "b", "c", "d"), "estimator": EstimatorKind.CALIBRATED}
+    return request(**{"content": LATER, "sample_id": "later", **wanted, **fields})
+
+
+async def test_outcomes_correct_agreement(pipeline, memory):
+    await learn_some(pipeline, 12)
+    before = await pipeline.score(later())
+    assert (before.estimator, before.fallback) == (EstimatorKind.CALIBRATED, None)
+    assert (before.calibrated.outcomes, before.calibrated.agreement_weight) == (0, 1)
+    local = await pipeline.score(later(estimator=EstimatorKind.LOCAL))
+    assert before.estimate.order.tolist() == local.estimate.order.tolist()
+    assert before.estimate.weight.tolist() == local.estimate.weight.tolist()
+    assert local.calibrated is None
+    assert local.estimate.order[-1] == 0
+    judge(memory, 12, a=1.0, b=0.0, c=0.0, d=0.0)
+    after = await pipeline.score(later())
+    assert (after.estimator, after.fallback) == (EstimatorKind.CALIBRATED, None)
+    assert after.ranking.best_index == after.estimate.order[0] == 0
+    assert after.calibrated.outcomes == 48
+    assert after.calibrated.quality.argmax() == 0
+    assert after.estimate.weight.argmax() == 0
+    assert 0 <= after.calibrated.agreement_weight < 1
+    assert after.estimate.noise_variance.tolist() == local.estimate.noise_variance.tolist()
+    again = await pipeline.score(later(estimator=EstimatorKind.LOCAL))
+    assert again.estimate.order.tolist() == local.estimate.order.tolist()
+
+
+async def test_one_voter_judged_now_and_then_counts(pipeline, memory):
+    await learn_some(pipeline, 12)
+    judge(memory, 12, b=0.0)
+    reply = await pipeline.score(later())
+    assert reply.calibrated.outcomes == 12
+    assert reply.estimate.order[-1] == 1
+    unheard = reply.calibrated.quality[[0, 2, 3]]
+    assert (unheard > reply.calibrated.quality[1]).all()
+
+
+async def test_outcomes_tell_two_voters_apart(pipeline, memory):
+    await learn_some(pipeline, 12)
+    two = later(voters=("b", "a"), content=Texts("later", ("one", "two")), neighbours=1)
+    assert (await pipeline.score(two)).fallback.reason == "TOO_FEW_VOTERS"
+    judge(memory, 12, a=1.0, b=0.0)
+    reply = await pipeline.score(two)
+    assert (reply.fallback, reply.ranking.best_index) == (None, 1)
+
+
+async def test_calibrated_over_nothing_says_so(pipeline):
+    reply = await pipeline.score(later(pool="nothing"))
+    assert reply.estimator is EstimatorKind.SINGLE
+    assert reply.fallback.wanted is EstimatorKind.CALIBRATED
+    assert reply.fallback.reason == "POOL_EMPTY"
+    assert reply.calibrated.outcomes == 0
+
+
+async def test_what_was_measured_is_learned(pipeline, memory):
+    await pipeline.score(request(learn=True))
+    await pipeline.score(request(vectors(), learn=True, pool="v", estimator=EstimatorKind.SINGLE))
+    (text,), (vector,) = memory.samples("p"), memory.samples("v")
+    lengths = np.log1p([4, 4, 5]).astype(np.float32)
+    np.testing.assert_array_equal(text.features[:, 1], lengths)
+    assert (text.features[:2, 0] > text.features[2, 0]).all()
+    np.testing.assert_allclose(vector.features[:, 0], DIMENSION**-0.5, rtol=1e-6)
+    assert np.isnan(vector.features[:, 1]).all()
+
+
+async def test_an_outcome_before_the_request_counts_in_it(pipeline, memory):
+    await learn_some(pipeline, 5)
+    for count in range(1, 6):
+        judge(memory, count, c=1.0)
+        assert (await pipeline.score(later())).calibrated.outcomes == count

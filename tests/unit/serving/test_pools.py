@@ -7,6 +7,7 @@ import pytest
 
 from scoring.errors import SpaceMismatchError, TooManyVotersError
 from scoring.memory import Durability, EmbeddingSpace, Memory, MemorySettings, NewOutcome, NewSample
+from server.calibration import Calibrations
 from server.pools import Counts, Pools
 
 SPACE = EmbeddingSpace("vectors/test", 2)
@@ -35,14 +36,14 @@ async def each(*items: NewSample | NewOutcome):
 
 
 async def test_an_import_larger_than_the_queue_waits_for_the_writer(memory):
-    pools = Pools(memory, writes_in_flight=50)
+    pools = Pools(memory, Calibrations(memory, None), writes_in_flight=50)
     imported = await pools.import_samples("p", SPACE, each(*map(sample, range(200))))
     assert imported.samples == Counts(imported=200)
     assert memory.describe("p").samples == 200
 
 
 async def test_what_is_there_or_too_old_is_counted_as_such(memory):
-    pools = Pools(memory, writes_in_flight=1)
+    pools = Pools(memory, Calibrations(memory, None), writes_in_flight=1)
     await pools.import_samples("p", SPACE, each(sample(1)))
     imported = await pools.import_samples("p", SPACE, each(sample(1), sample(2, age=1e6)))
     assert imported.samples == Counts(skipped=1, expired=1)
@@ -52,7 +53,7 @@ async def test_what_is_there_or_too_old_is_counted_as_such(memory):
 
 
 async def test_an_import_that_fails_keeps_what_it_acknowledged_and_frees_the_next(memory):
-    pools = Pools(memory, writes_in_flight=1)
+    pools = Pools(memory, Calibrations(memory, None), writes_in_flight=1)
     crowd = sample(2, voters=("a", "b", "c", "d"))
     with pytest.raises(TooManyVotersError):
         await pools.import_samples("p", SPACE, each(sample(1), crowd))
@@ -63,7 +64,7 @@ async def test_an_import_that_fails_keeps_what_it_acknowledged_and_frees_the_nex
 
 
 async def test_samples_come_back_in_order(memory):
-    pools = Pools(memory, writes_in_flight=2)
+    pools = Pools(memory, Calibrations(memory, None), writes_in_flight=2)
     await pools.import_samples("p", SPACE, each(*map(sample, range(600))))
     assert [one.sample_id async for one in pools.samples("p")] == [f"s{i}" for i in range(600)]
 
@@ -80,7 +81,7 @@ def outcome(index: int, *, age: float = 0.0) -> NewOutcome:
 
 
 async def test_outcomes_are_imported_beside_samples_and_counted_apart(memory):
-    pools = Pools(memory, writes_in_flight=3)
+    pools = Pools(memory, Calibrations(memory, None), writes_in_flight=3)
     items = [made(index) for index in range(100) for made in (sample, outcome)]
     imported = await pools.import_samples("p", SPACE, each(*items))
     assert (imported.samples, imported.outcomes) == (Counts(imported=100), Counts(imported=100))

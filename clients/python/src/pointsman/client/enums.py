@@ -20,7 +20,8 @@ class Estimator(StrEnum):
     SAMPLES = "samples"
     """Noise from this prompt's answers alone, several per voter in place of neighbours."""
     CALIBRATED = "calibrated"
-    """Noise by agreement together with recorded outcomes."""
+    """Expected quality, by what recorded outcomes say of the voters and of the trust in agreement;
+    Local without outcomes."""
     UNKNOWN = "unknown"
     """One that this release of the client doesn't know. Can't be asked for."""
 

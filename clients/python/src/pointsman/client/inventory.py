@@ -58,6 +58,9 @@ class Pool:
     """When the newest live sample was learned, in UTC; None where there is none."""
     outcomes: int
     """Live outcomes."""
+    agreement_contradicted: bool
+    """The outcomes say that agreement misleads in this pool, as of a few seconds ago: record more
+    of them, and score with `Estimator.CALIBRATED`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,9 @@ class Sample:
     distances: Vector
     """(K (K - 1) / 2,) float32: mean squared distances between the answers of each two voters,
     in the order (0,1), (0,2), (1,2), (0,3), ... by index into `voters`."""
+    features: Vector | None = None
+    """(2 K,) float32, two for each voter: the mean cosine between prompt and answer, and the mean
+    of log(1 + characters of the answer); NaN where one is not known, None where none is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,12 @@ class Outcome:
     """Name of the prompt, which is that of its sample where it has one."""
     prompt: Vector
     """Embedding of the prompt, (d,) float32."""
+    voters: tuple[str, ...] = ()
+    """The K voters that answered the prompt; empty where that is not known."""
+    distances: Vector | None = None
+    """How their answers lay, as in `Sample`; None where that is not known."""
+    features: Vector | None = None
+    """As in `Sample`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
     from google.protobuf.timestamp_pb2 import Timestamp
 
+    from pointsman.client.vectors import Vector
     from pointsman.v1 import admin_service_pb2, routing_service_pb2, scoring_service_pb2, types_pb2
 
 
@@ -127,6 +128,7 @@ def pool(message: admin_service_pb2.Pool) -> Pool:
         oldest_at=_time(message, "oldest_sample_time"),
         newest_at=_time(message, "newest_sample_time"),
         outcomes=message.outcomes,
+        agreement_contradicted=message.agreement_contradicted,
     )
 
 
@@ -198,6 +200,8 @@ def _voter_score(message: scoring_service_pb2.VoterScore) -> VoterScore:
         rank=message.rank,
         generations=message.generations,
         samples_used=message.samples_used,
+        expected_quality=_optional(message, "expected_quality"),
+        expected_quality_standard_error=_optional(message, "expected_quality_standard_error"),
     )
 
 
@@ -225,6 +229,7 @@ def _sample(message: admin_service_pb2.Sample) -> Sample:
         prompt=from_message(message.prompt),
         voters=tuple(message.voters),
         distances=from_bytes(message.distances_float32_le),
+        features=_floats(message.features_float32_le),
     )
 
 
@@ -236,7 +241,14 @@ def _outcome(message: admin_service_pb2.Outcome) -> Outcome:
         recorded_at=_instant(message.record_time),
         sample_id=message.sample_id,
         prompt=from_message(message.prompt),
+        voters=tuple(message.voters),
+        distances=from_bytes(message.distances_float32_le) if message.voters else None,
+        features=_floats(message.features_float32_le),
     )
+
+
+def _floats(float32_le: bytes) -> Vector | None:
+    return from_bytes(float32_le) if float32_le else None
 
 
 def _fallback(message: scoring_service_pb2.Fallback) -> Fallback:
@@ -255,6 +267,7 @@ def _calibration(response: scoring_service_pb2.ScoreGenerationsResponse) -> Cali
         lead=message.lead,
         lead_low=message.lead_low,
         lead_high=message.lead_high,
+        contradicted=message.contradicted,
     )
 
 

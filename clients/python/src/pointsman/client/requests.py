@@ -230,6 +230,7 @@ def _sample(sample: Sample) -> admin_service_pb2.Sample:
         prompt=to_message(sample.prompt),
         voters=sample.voters,
         distances_float32_le=to_bytes(sample.distances),
+        features_float32_le=_packed(sample.features),
     )
 
 
@@ -241,7 +242,14 @@ def _outcome(outcome: Outcome) -> admin_service_pb2.Outcome:
         record_time=_stamp(outcome.recorded_at),
         sample_id=outcome.sample_id,
         prompt=to_message(outcome.prompt),
+        voters=outcome.voters,
+        distances_float32_le=_packed(outcome.distances),
+        features_float32_le=_packed(outcome.features),
     )
+
+
+def _packed(numbers: Vector | None) -> bytes:
+    return b"" if numbers is None else to_bytes(numbers)
 
 
 def _stamp(instant: datetime) -> Timestamp:

@@ -53,7 +53,8 @@ class GenerationScore:
     sample: int
     """Which of the voter's answers this is, from 0."""
     weight: float
-    """Share of trust; those of a reply sum to 1."""
+    """Share of trust; those of a reply sum to 1. By `Estimator.CALIBRATED`, with outcomes, the
+    probability that the voter is the best."""
     noise_variance: float | None
     """The voter's estimated noise; may be zero or negative. None where too few voters answered."""
     rank: int
@@ -80,6 +81,11 @@ class VoterScore:
     """Answers of this voter in the request."""
     samples_used: int
     """Samples of the pool, this one included, that its noise rests on."""
+    expected_quality: float | None
+    """Of its answer, on the scale of the recorded outcomes. Set by `Estimator.CALIBRATED` alone;
+    None without outcomes."""
+    expected_quality_standard_error: float | None
+    """Of the expected quality; None where that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +107,19 @@ class Calibration:
     """How recorded outcomes and agreement were weighed against each other."""
 
     agreement_weight: float
-    """Share of the estimate that rests on agreement, in [0, 1]."""
+    """Share of the estimate that rests on agreement, in [0, 1]; 1 without outcomes."""
     outcomes: int
-    """Outcomes that it rests on."""
+    """Outcomes that it rests on. In a pool of thousands it may lack the latest hundredth."""
     lead: float
-    """The best voter's lead in quality over the second."""
+    """The best voter's lead in expected quality over the second; 0 where there is no second, or no
+    outcome."""
     lead_low: float
     """Lower end of a 95 % interval of the lead."""
     lead_high: float
     """Upper end of the same interval."""
+    contradicted: bool
+    """The outcomes of the pool say that agreement misleads there: the voters that agree with the
+    others are not the better ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +140,7 @@ class ScoreResult:
     margin: float | None
     """How far the best voter leads: the noise variance of the second less that of the best, over
     the mean squared distance between the voters of this request. 0 is a tie; None where there is
-    no second, or no noise was estimated."""
+    no second, or no noise was estimated. `calibration` has the lead in quality."""
     margin_standard_error: float | None
     """Of the margin; None with fewer than two samples."""
     tied: tuple[int, ...]

@@ -90,6 +90,7 @@ class Pool(google.protobuf.message.Message):
     OLDEST_SAMPLE_TIME_FIELD_NUMBER: builtins.int
     NEWEST_SAMPLE_TIME_FIELD_NUMBER: builtins.int
     OUTCOMES_FIELD_NUMBER: builtins.int
+    AGREEMENT_CONTRADICTED_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Name of the pool."""
     samples: builtins.int
@@ -100,6 +101,11 @@ class Pool(google.protobuf.message.Message):
     """Samples it has taken since it was created."""
     outcomes: builtins.int
     """Live outcomes."""
+    agreement_contradicted: builtins.bool
+    """The outcomes say that agreement misleads in this pool, as of a few seconds
+    ago: estimates of noise put worse voters first. Record more outcomes, and
+    score with ESTIMATOR_CALIBRATED.
+    """
     @property
     def space(self) -> Global___EmbeddingSpace:
         """Where its vectors live."""
@@ -131,9 +137,10 @@ class Pool(google.protobuf.message.Message):
         oldest_sample_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         newest_sample_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         outcomes: builtins.int = ...,
+        agreement_contradicted: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["create_time", b"create_time", "newest_sample_time", b"newest_sample_time", "oldest_sample_time", b"oldest_sample_time", "space", b"space"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["capacity", b"capacity", "create_time", b"create_time", "name", b"name", "newest_sample_time", b"newest_sample_time", "oldest_sample_time", b"oldest_sample_time", "outcomes", b"outcomes", "revision", b"revision", "samples", b"samples", "space", b"space", "voters", b"voters"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["agreement_contradicted", b"agreement_contradicted", "capacity", b"capacity", "create_time", b"create_time", "name", b"name", "newest_sample_time", b"newest_sample_time", "oldest_sample_time", b"oldest_sample_time", "outcomes", b"outcomes", "revision", b"revision", "samples", b"samples", "space", b"space", "voters", b"voters"]) -> None: ...
 
 Global___Pool: typing_extensions.TypeAlias = Pool
 
@@ -278,12 +285,19 @@ class Sample(google.protobuf.message.Message):
     PROMPT_FIELD_NUMBER: builtins.int
     VOTERS_FIELD_NUMBER: builtins.int
     DISTANCES_FLOAT32_LE_FIELD_NUMBER: builtins.int
+    FEATURES_FLOAT32_LE_FIELD_NUMBER: builtins.int
     sample_id: builtins.str
     """Name of the sample."""
     distances_float32_le: builtins.bytes
     """Mean squared distances between the answers of each two voters: (0,1),
     (0,2), (1,2), (0,3), ... by index into `voters`. float32, little-endian,
     packed.
+    """
+    features_float32_le: builtins.bytes
+    """What else was measured of the answers, two numbers for each voter in the
+    order of `voters`: the mean cosine between prompt and answer, and the mean
+    of log(1 + characters of the answer). NaN where one is not known; empty
+    where none is. float32, little-endian, packed.
     """
     @property
     def learn_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -305,9 +319,10 @@ class Sample(google.protobuf.message.Message):
         prompt: pointsman.v1.types_pb2.Vector | None = ...,
         voters: collections.abc.Iterable[builtins.str] | None = ...,
         distances_float32_le: builtins.bytes = ...,
+        features_float32_le: builtins.bytes = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["learn_time", b"learn_time", "prompt", b"prompt"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["distances_float32_le", b"distances_float32_le", "learn_time", b"learn_time", "prompt", b"prompt", "sample_id", b"sample_id", "voters", b"voters"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["distances_float32_le", b"distances_float32_le", "features_float32_le", b"features_float32_le", "learn_time", b"learn_time", "prompt", b"prompt", "sample_id", b"sample_id", "voters", b"voters"]) -> None: ...
 
 Global___Sample: typing_extensions.TypeAlias = Sample
 
@@ -323,6 +338,9 @@ class Outcome(google.protobuf.message.Message):
     RECORD_TIME_FIELD_NUMBER: builtins.int
     SAMPLE_ID_FIELD_NUMBER: builtins.int
     PROMPT_FIELD_NUMBER: builtins.int
+    VOTERS_FIELD_NUMBER: builtins.int
+    DISTANCES_FLOAT32_LE_FIELD_NUMBER: builtins.int
+    FEATURES_FLOAT32_LE_FIELD_NUMBER: builtins.int
     outcome_id: builtins.str
     """Name of the outcome."""
     model: builtins.str
@@ -333,6 +351,8 @@ class Outcome(google.protobuf.message.Message):
     """Name of the prompt, which is that of its sample where it has one; made
     from the vector if empty.
     """
+    distances_float32_le: builtins.bytes
+    features_float32_le: builtins.bytes
     @property
     def record_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """When it was recorded; now if absent."""
@@ -340,6 +360,12 @@ class Outcome(google.protobuf.message.Message):
     @property
     def prompt(self) -> pointsman.v1.types_pb2.Vector:
         """Embedding of the prompt."""
+
+    @property
+    def voters(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """How the answers to the prompt lay, as in Sample; empty where that is not
+        known. Outcomes of one prompt all say the same, and the first counts.
+        """
 
     def __init__(
         self,
@@ -350,9 +376,12 @@ class Outcome(google.protobuf.message.Message):
         record_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         sample_id: builtins.str = ...,
         prompt: pointsman.v1.types_pb2.Vector | None = ...,
+        voters: collections.abc.Iterable[builtins.str] | None = ...,
+        distances_float32_le: builtins.bytes = ...,
+        features_float32_le: builtins.bytes = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_quality", b"_quality", "prompt", b"prompt", "quality", b"quality", "record_time", b"record_time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_quality", b"_quality", "model", b"model", "outcome_id", b"outcome_id", "prompt", b"prompt", "quality", b"quality", "record_time", b"record_time", "sample_id", b"sample_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_quality", b"_quality", "distances_float32_le", b"distances_float32_le", "features_float32_le", b"features_float32_le", "model", b"model", "outcome_id", b"outcome_id", "prompt", b"prompt", "quality", b"quality", "record_time", b"record_time", "sample_id", b"sample_id", "voters", b"voters"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_quality", b"_quality"]) -> typing.Literal["quality"] | None: ...
 
 Global___Outcome: typing_extensions.TypeAlias = Outcome

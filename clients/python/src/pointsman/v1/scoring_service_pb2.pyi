@@ -47,7 +47,10 @@ class _EstimatorEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enum
     neighbours.
     """
     ESTIMATOR_CALIBRATED: _Estimator.ValueType  # 5
-    """Noise by agreement together with recorded outcomes."""
+    """Expected quality, from what recorded outcomes say of the voters, and of the
+    trust in agreement itself: LOCAL, corrected by RecordOutcome. Without
+    outcomes it is LOCAL.
+    """
 
 class Estimator(_Estimator, metaclass=_EstimatorEnumTypeWrapper):
     """How noise is estimated."""
@@ -71,7 +74,10 @@ ESTIMATOR_SAMPLES: Estimator.ValueType  # 4
 neighbours.
 """
 ESTIMATOR_CALIBRATED: Estimator.ValueType  # 5
-"""Noise by agreement together with recorded outcomes."""
+"""Expected quality, from what recorded outcomes say of the voters, and of the
+trust in agreement itself: LOCAL, corrected by RecordOutcome. Without
+outcomes it is LOCAL.
+"""
 Global___Estimator: typing_extensions.TypeAlias = Estimator
 
 class _Embedding:
@@ -212,8 +218,9 @@ class GenerationScore(google.protobuf.message.Message):
     voter: builtins.str
     """Who answered."""
     weight: builtins.float
-    """Share of trust, from the inverse of the noise. The weights of a reply sum
-    to 1; a voter's is divided evenly among its samples.
+    """Share of trust, from the inverse of the noise; with outcomes, CALIBRATED
+    gives the probability that the voter is the best. The weights of a reply
+    sum to 1; a voter's is divided evenly among its samples.
     """
     noise_variance: builtins.float
     """The voter's estimated noise variance: the expected squared distance of its
@@ -254,6 +261,8 @@ class VoterScore(google.protobuf.message.Message):
     RANK_FIELD_NUMBER: builtins.int
     GENERATIONS_FIELD_NUMBER: builtins.int
     SAMPLES_USED_FIELD_NUMBER: builtins.int
+    EXPECTED_QUALITY_FIELD_NUMBER: builtins.int
+    EXPECTED_QUALITY_STANDARD_ERROR_FIELD_NUMBER: builtins.int
     voter: builtins.str
     """Who answered."""
     weight: builtins.float
@@ -266,6 +275,12 @@ class VoterScore(google.protobuf.message.Message):
     """Answers of this voter in the request."""
     samples_used: builtins.int
     """Samples of the pool, this one included, that its noise rests on."""
+    expected_quality: builtins.float
+    """The quality to be expected of its answer, on the scale of the recorded
+    outcomes. Set by CALIBRATED alone, and absent without outcomes.
+    """
+    expected_quality_standard_error: builtins.float
+    """Standard error of the expected quality; absent where that is."""
     def __init__(
         self,
         *,
@@ -275,9 +290,16 @@ class VoterScore(google.protobuf.message.Message):
         rank: builtins.int = ...,
         generations: builtins.int = ...,
         samples_used: builtins.int = ...,
+        expected_quality: builtins.float | None = ...,
+        expected_quality_standard_error: builtins.float | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_noise_variance", b"_noise_variance", "noise_variance", b"noise_variance"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_noise_variance", b"_noise_variance", "generations", b"generations", "noise_variance", b"noise_variance", "rank", b"rank", "samples_used", b"samples_used", "voter", b"voter", "weight", b"weight"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_expected_quality", b"_expected_quality", "_expected_quality_standard_error", b"_expected_quality_standard_error", "_noise_variance", b"_noise_variance", "expected_quality", b"expected_quality", "expected_quality_standard_error", b"expected_quality_standard_error", "noise_variance", b"noise_variance"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_expected_quality", b"_expected_quality", "_expected_quality_standard_error", b"_expected_quality_standard_error", "_noise_variance", b"_noise_variance", "expected_quality", b"expected_quality", "expected_quality_standard_error", b"expected_quality_standard_error", "generations", b"generations", "noise_variance", b"noise_variance", "rank", b"rank", "samples_used", b"samples_used", "voter", b"voter", "weight", b"weight"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_expected_quality", b"_expected_quality"]) -> typing.Literal["expected_quality"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_expected_quality_standard_error", b"_expected_quality_standard_error"]) -> typing.Literal["expected_quality_standard_error"] | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_noise_variance", b"_noise_variance"]) -> typing.Literal["noise_variance"] | None: ...
 
 Global___VoterScore: typing_extensions.TypeAlias = VoterScore
@@ -325,14 +347,25 @@ class Calibration(google.protobuf.message.Message):
     LEAD_FIELD_NUMBER: builtins.int
     LEAD_LOW_FIELD_NUMBER: builtins.int
     LEAD_HIGH_FIELD_NUMBER: builtins.int
+    CONTRADICTED_FIELD_NUMBER: builtins.int
     agreement_weight: builtins.float
-    """Share of the estimate that rests on agreement, in [0, 1]."""
+    """Share of the estimate that rests on agreement, in [0, 1]; 1 without
+    outcomes.
+    """
     outcomes: builtins.int
-    """Outcomes that it rests on."""
+    """Outcomes that it rests on. In a pool of thousands it may lack the latest
+    hundredth of them.
+    """
     lead: builtins.float
-    """The best voter's lead in quality over the second, and a 95 % interval of it."""
+    """The best voter's lead in expected quality over the second, and a 95 %
+    interval of it; all 0 where there is no second, or no outcome.
+    """
     lead_low: builtins.float
     lead_high: builtins.float
+    contradicted: builtins.bool
+    """The outcomes of the pool say that agreement misleads there: the voters that
+    agree with the others are not the better ones.
+    """
     def __init__(
         self,
         *,
@@ -341,8 +374,9 @@ class Calibration(google.protobuf.message.Message):
         lead: builtins.float = ...,
         lead_low: builtins.float = ...,
         lead_high: builtins.float = ...,
+        contradicted: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["agreement_weight", b"agreement_weight", "lead", b"lead", "lead_high", b"lead_high", "lead_low", b"lead_low", "outcomes", b"outcomes"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["agreement_weight", b"agreement_weight", "contradicted", b"contradicted", "lead", b"lead", "lead_high", b"lead_high", "lead_low", b"lead_low", "outcomes", b"outcomes"]) -> None: ...
 
 Global___Calibration: typing_extensions.TypeAlias = Calibration
 
@@ -381,7 +415,9 @@ class ScoreGenerationsResponse(google.protobuf.message.Message):
     margin: builtins.float
     """How far the best voter leads: the noise variance of the second less that of
     the best, over the mean squared distance between the voters of this request.
-    0 is a tie; absent where there is no second, or no noise was estimated.
+    0 is a tie; absent where there is no second, or no noise was estimated. It
+    is of the noise with CALIBRATED too, where `calibration` has the lead in
+    quality.
     """
     margin_standard_error: builtins.float
     """Standard error of the margin over the samples it rests on; absent with
