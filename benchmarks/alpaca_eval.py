@@ -1,9 +1,10 @@
-"""Win rates on AlpacaEval-style data: our choice, its bounds, and the authors' formula.
+"""Is it the authors' estimator? Ours and theirs, by definition, on AlpacaEval-style data.
 
     python -m benchmarks.alpaca_eval FOLDER --cache EMBEDDINGS.npz [--pools 30] [--encoder DIR]
 
 FOLDER holds, per model, a `model_outputs.json` and the judge's `annotations.json`.
-Embeddings are kept in the --cache file, which belongs outside the repository.
+Embeddings are kept in the --cache file, which belongs outside the repository. What the choices
+are worth, and their bounds, is said by `pointsman evaluate generations --judged FOLDER`.
 """
 
 import argparse
@@ -16,16 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders import SentenceEncoder, embedded_encoder
+from evaluation.learning_curves import draw_pools
 from evaluation.preferences import JudgedAnswers, read_judged
 from evaluation.texts import EncodedTexts
-from evaluation.win_rate import (
-    best_single,
-    choice_outcomes,
-    longest_choice,
-    oracle_outcomes,
-    random_outcomes,
-    win_rate,
-)
 from scoring.dataset import fit_global, fit_local, nearest_prompts
 from scoring.reference import reference_weights, triplet_noise
 
@@ -71,13 +65,10 @@ def main() -> None:
     embedded = load_embeddings(judged, arguments.cache, arguments.encoder)
     neighbours = nearest_prompts(embedded.prompts, max(NEIGHBOURS))
     print(f"{len(judged.prompts)} prompts, {len(judged.voters)} models, seed {arguments.seed}")
-    whole = np.arange(len(judged.voters))
-    report_all(judged, embedded, neighbours, whole)
-    generator = np.random.default_rng(arguments.seed)
-    pools = [
-        np.sort(generator.choice(whole, POOL_SIZE, replace=False)) for _ in range(arguments.pools)
-    ]
-    report_pools(judged, embedded, neighbours, pools)
+    whole = [np.arange(len(judged.voters))]
+    report("all models", embedded, neighbours, whole)
+    pools = draw_pools(len(judged.voters), POOL_SIZE, arguments.pools, arguments.seed)
+    report(f"{len(pools)} pools of {POOL_SIZE}", embedded, neighbours, pools)
 
 
 def parse() -> argparse.Namespace:
@@ -123,52 +114,22 @@ def print_progress(done: int, total: int) -> None:
     print(f"\r{done} of {total} texts encoded", end="", flush=True)
 
 
-def report_all(
-    judged: JudgedAnswers,
-    embedded: Embedded,
-    neighbours: NDArray[np.int64],
-    pool: NDArray[np.int64],
-) -> None:
-    print(f"\nAll {len(pool)} models: win rate in %, 95 % interval")
-    for name, outcomes in ways(judged, embedded, neighbours, pool):
-        rate = win_rate(outcomes)
-        print(f"{name:<42}{rate.mean:7.1%}   {rate.low:.1%} to {rate.high:.1%}")
-    print(f"\n{'Ours and the authors, all models':<34}{HEADINGS}")
-    for each in comparisons(embedded, neighbours, pool):
-        print_comparisons(each.name, [each])
-
-
 HEADINGS = f"{'undefined':>12}{'differ':>9}{'of':>8}{'largest |diff|':>16}{'relative':>11}"
 
 
-def report_pools(
-    judged: JudgedAnswers,
+def report(
+    title: str,
     embedded: Embedded,
     neighbours: NDArray[np.int64],
     pools: list[NDArray[np.int64]],
 ) -> None:
-    rates: dict[str, list[float]] = {}
     found: dict[str, list[Comparison]] = {}
     for pool in pools:
-        for name, outcomes in ways(judged, embedded, neighbours, pool, each_model=False):
-            rates.setdefault(name, []).append(win_rate(outcomes, resamples=1).mean)
         for each in comparisons(embedded, neighbours, pool):
             found.setdefault(each.name, []).append(each)
-    print_rates(rates)
-    print(f"\n{'Ours and the authors, all pools':<34}{HEADINGS}")
+    print(f"\n{'Ours and the authors, ' + title:<44}{HEADINGS}")
     for name, each_pool in found.items():
         print_comparisons(name, each_pool)
-
-
-def print_rates(rates: dict[str, list[float]]) -> None:
-    count = len(rates["random"])
-    print(
-        f"\n{count} pools of {POOL_SIZE}: mean win rate, and lead over random (mean, least, most)"
-    )
-    for name, values in rates.items():
-        lead = 100 * (np.array(values) - np.array(rates["random"]))
-        spread = f"{lead.mean():+6.1f} {lead.min():+6.1f} {lead.max():+6.1f}"
-        print(f"{name:<42}{np.mean(values):7.1%}   {spread}")
 
 
 def print_comparisons(name: str, compared: list[Comparison]) -> None:
@@ -177,30 +138,7 @@ def print_comparisons(name: str, compared: list[Comparison]) -> None:
     prompts = sum(each.ours.size for each in compared)
     absolute = max(each.absolute for each in compared)
     relative = max(each.relative for each in compared)
-    print(f"{name:<34}{undefined:>12}{differ:>9}{prompts:>8}{absolute:>16.1e}{relative:>11.1e}")
-
-
-def ways(
-    judged: JudgedAnswers,
-    embedded: Embedded,
-    neighbours: NDArray[np.int64],
-    pool: NDArray[np.int64],
-    *,
-    each_model: bool = True,
-) -> Iterator[tuple[str, NDArray[np.float64]]]:
-    """Yields the name and the outcomes of every way to choose within a pool."""
-    wins = judged.wins[:, pool]
-    yield "random", random_outcomes(wins)
-    if each_model:
-        for column, model in enumerate(pool):
-            yield f"  {judged.voters[model]}", wins[:, column]
-    yield "best single (by the judge)", wins[:, best_single(wins)]
-    yield "oracle (by the judge)", oracle_outcomes(wins)
-    longest = longest_choice([[texts[model] for model in pool] for texts in judged.texts])
-    yield "longest answer", choice_outcomes(wins, longest)
-    for each in comparisons(embedded, neighbours, pool):
-        yield each.name, choice_outcomes(wins, each.ours)
-        yield f"{each.name}, authors' formula", choice_outcomes(wins, each.theirs)
+    print(f"{name:<44}{undefined:>12}{differ:>9}{prompts:>8}{absolute:>16.1e}{relative:>11.1e}")
 
 
 def comparisons(

@@ -32,12 +32,14 @@ class FieldMapping:
         generations: The answers of a wide record.
         voter: Who answered: in a long record, or in an item of `generations`.
         text: The answer, in the same place.
+        quality: How good the answer is, in the same place; not read if empty.
     """
 
     prompt: str = "prompt"
     generations: str = "generations"
     voter: str = "voter"
     text: str = "text"
+    quality: str = ""
 
 
 ALPACA_EVAL = FieldMapping(prompt="instruction", voter="generator", text="output")
@@ -46,10 +48,14 @@ ALPACA_EVAL = FieldMapping(prompt="instruction", voter="generator", text="output
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One answer: who gave it, and its text, which may be empty."""
+    """One answer: who gave it, its text, which may be empty, and its quality.
+
+    The quality is in [0, 1]; None where it is not known, or was not read.
+    """
 
     voter: str
     text: str
+    quality: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +209,17 @@ def _of_mapping(answers: Mapping[str, object], field: str) -> Iterator[Generatio
 
 def _generation(record: object, fields: FieldMapping) -> Generation:
     voter = _text(_lookup(record, fields.voter), fields.voter, empty=False)
-    return Generation(voter, _text(_lookup(record, fields.text), fields.text))
+    text = _text(_lookup(record, fields.text), fields.text)
+    return Generation(voter, text, _quality(record, fields.quality) if fields.quality else None)
+
+
+def _quality(record: object, field: str) -> float | None:
+    value = _lookup(record, field)
+    if value is _MISSING or value is None:
+        return None
+    if type(value) not in {int, float, bool} or not 0 <= value <= 1:  # type: ignore[operator]
+        raise _RecordError(f"has {field} that is not a number from 0 to 1")
+    return float(value)  # type: ignore[arg-type]
 
 
 def _lookup(record: object, name: str) -> object:

@@ -25,13 +25,57 @@ class JudgedAnswers:
         prompts: The n prompts.
         texts: Per prompt, the K answers.
         wins: (n, K) float64, the probability that the answer beats the judge's
-            reference answer; NaN where it was not judged.
+            reference answer, or another quality in [0, 1]; NaN where it was not judged.
+        answered: (n, K) bool, who answered; None where everybody did. The text of
+            one who did not is empty, and its win NaN.
+        further: Per prompt and voter, the answers beside the first, which alone is
+            judged; empty where nobody has any.
     """
 
     voters: tuple[str, ...]
     prompts: tuple[str, ...]
     texts: tuple[tuple[str, ...], ...]
     wins: NDArray[np.float64]
+    answered: NDArray[np.bool_] | None = None
+    further: tuple[tuple[tuple[str, ...], ...], ...] = ()
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """(n, K) bool, who answered."""
+        everybody = np.ones(self.wins.shape, np.bool_)
+        return everybody if self.answered is None else self.answered
+
+    def of_voters(self, columns: NDArray[np.int64]) -> "JudgedAnswers":
+        """Keeps some voters, in the order given, and every prompt."""
+        return JudgedAnswers(
+            tuple(self.voters[column] for column in columns),
+            self.prompts,
+            tuple(tuple(row[column] for column in columns) for row in self.texts),
+            self.wins[:, columns],
+            None if self.answered is None else self.answered[:, columns],
+            tuple(tuple(row[column] for column in columns) for row in self.further),
+        )
+
+    def of(self, voters: Sequence[str]) -> "JudgedAnswers":
+        """Keeps the voters of these names and the prompts that one of them answered."""
+        columns = np.array([self.voters.index(voter) for voter in voters], np.int64)
+        kept = self.of_voters(columns)
+        return kept.rows(np.flatnonzero(kept.present.any(axis=1)))
+
+    def first(self, limit: int | None) -> "JudgedAnswers":
+        """Keeps the first prompts; all if None."""
+        return self.rows(np.arange(len(self.prompts))[:limit])
+
+    def rows(self, indexes: NDArray[np.int64]) -> "JudgedAnswers":
+        """Keeps some prompts, in the order given."""
+        return JudgedAnswers(
+            self.voters,
+            tuple(self.prompts[row] for row in indexes),
+            tuple(self.texts[row] for row in indexes),
+            self.wins[indexes],
+            None if self.answered is None else self.answered[indexes],
+            tuple(self.further[row] for row in indexes) if self.further else (),
+        )
 
 
 def win_probability(preference: float | None) -> float:

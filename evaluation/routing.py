@@ -12,39 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.bootstrap import Interval, resampled_means
+from evaluation.bootstrap import Interval
 from evaluation.errors import UnreadableDataError
+from evaluation.measured import Way, measure
 from evaluation.scores.table import ScoreTable
 from evaluation.texts import Progress
-from evaluation.ways import (
-    Choices,
-    Chosen,
-    Floats,
-    TaskRows,
-    mean_of,
-    reference_means,
-    ways_to_choose,
-)
+from evaluation.ways import Choices, TaskRows, reference_means, ways_to_choose
 from scoring.routers import Router, RouterScores
 
 _CHUNK = 512
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """One way to choose a model for every prompt.
-
-    Attributes:
-        name: What it is; a model's name where it is always that.
-        tasks: Accuracy on each of the T tasks.
-        average: Over the tasks that have one, with equal weight.
-        mean_cost: Of a call, over all rows whose cost is known; NaN where none is.
-    """
-
-    name: str
-    tasks: tuple[Interval, ...]
-    average: Interval
-    mean_cost: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +116,10 @@ def accuracy(
     """
     rows = TaskRows.of(table, positive_tasks)
     model_means = reference_means(rows, training, positive_tasks)
-    ways = ways_to_choose(rows, choices, model_means)
-    outcomes = np.stack([each.outcomes for each in ways.values()], axis=1)
-    drawn = resampled_means(outcomes, rows.strata, seed=seed, resamples=resamples)
-    made = {
-        name: _way(way, rows, drawn[:, :, column])
-        for column, (name, way) in enumerate(ways.items())
-    }
-    places = list(ways)
+    measured = measure(
+        ways_to_choose(rows, choices, model_means), rows, seed=seed, resamples=resamples
+    )
+    made = measured.ways
     return RoutingReport(
         tasks=rows.tasks,
         rows=tuple(each.size for each in rows.strata),
@@ -158,27 +130,16 @@ def accuracy(
         random=made["random"],
         oracle=made["oracle"],
         models=tuple(made[f"model {index}"] for index in range(len(table.models))),
-        lead=_lead(made, drawn, places.index("chosen"), places.index("best single")),
-        shares=tuple((np.bincount(choices, minlength=len(table.models)) / len(table)).tolist()),
-        unscored=int(np.isnan(ways["chosen"].outcomes).sum()),
+        lead=measured.difference("chosen", "best single"),
+        shares=shares_of(choices, len(table.models)),
+        unscored=made["chosen"].unscored,
         trained=training is not None,
     )
 
 
-def _way(way: Chosen, rows: TaskRows, drawn: Floats) -> Way:
-    means = rows.task_means(way.outcomes)
-    return Way(
-        name=way.name,
-        tasks=tuple(Interval.of(float(mean), drawn[:, task]) for task, mean in enumerate(means)),
-        average=Interval.of(float(mean_of(means)), mean_of(drawn.T)),
-        mean_cost=float(mean_of(way.costs)),
-    )
-
-
-def _lead(made: dict[str, Way], drawn: Floats, chosen: int, best: int) -> Interval:
-    mean = made["chosen"].average.mean - made["best single"].average.mean
-    apart = mean_of(drawn[:, :, chosen].T) - mean_of(drawn[:, :, best].T)
-    return Interval.of(mean, apart)
+def shares_of(choices: Choices, models: int) -> tuple[float, ...]:
+    """Returns the share of n prompts, at least one, that goes to each model."""
+    return tuple((np.bincount(choices, minlength=models) / len(choices)).tolist())
 
 
 def model_indexes(table: ScoreTable, chosen: Sequence[str]) -> Choices:

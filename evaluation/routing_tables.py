@@ -8,7 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from evaluation.bootstrap import Interval
-from evaluation.routing import RoutingReport, Way
+from evaluation.measured import Way
+from evaluation.routing import RoutingReport
 
 
 def routing_tables(report: RoutingReport) -> Group:

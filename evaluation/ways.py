@@ -97,24 +97,63 @@ def ways_to_choose(rows: TaskRows, choices: Choices, model_means: Floats) -> dic
         model_means: (T, K) as of `reference_means`.
 
     Returns:
-        `chosen`, `best single`, `best per task`, `random`, `oracle`, and `model 0`
-        to `model K-1`, which are each model alone.
+        `chosen`, and what `reference_ways` returns.
     """
-    count = len(rows.outcomes)
-    best = best_single(model_means)
+    return {"chosen": Chosen.of("chosen", rows, choices), **reference_ways(rows, model_means)}
+
+
+def reference_ways(rows: TaskRows, model_means: Floats) -> dict[str, Chosen]:
+    """Returns what any choices are compared with, by what each of them is.
+
+    Args:
+        rows: n rows.
+        model_means: (T, K) as of `reference_means`.
+
+    Returns:
+        `best single` and `best per task` by the means that are given; `best task in hindsight`
+        by those of the rows themselves; `random`, `voting` and `oracle`; `cheapest` where costs
+        are known; and `model 0` to `model K-1`, which are each model alone.
+    """
     alone = {
-        f"model {index}": Chosen.of(name, rows, np.full(count, index))
+        f"model {index}": Chosen.of(name, rows, np.full(len(rows.outcomes), index))
         for index, name in enumerate(rows.models)
     }
-    by_task = rows.spread(_best(model_means))
-    return {
-        "chosen": Chosen.of("chosen", rows, choices),
-        "best single": alone[f"model {best}"],
-        "best per task": Chosen.of("best model per task", rows, by_task),
+    hindsight = rows.spread(_best(rows.task_means(rows.outcomes)))
+    ways = {
+        "best single": alone[f"model {best_single(model_means)}"],
+        "best per task": Chosen.of("best model per task", rows, rows.spread(_best(model_means))),
+        "best task in hindsight": Chosen.of("oracle per task", rows, hindsight),
         "random": Chosen("random", mean_of(rows.outcomes.T), mean_of(rows.costs.T)),
+        "voting": Chosen("majority voting", majority(rows.outcomes), rows.costs.sum(axis=1)),
         "oracle": Chosen.of("oracle per prompt", rows, _oracle(rows)),
-        **alone,
     }
+    if (place := cheapest(rows)) is not None:
+        ways["cheapest"] = alone[f"model {place}"]
+    return {**ways, **alone}
+
+
+def majority(outcomes: Floats) -> Floats:
+    """Returns the (n,) outcomes of asking all models and taking what most of them say.
+
+    Scores do not tell what was said. So this counts a prompt as right, 1, where more than
+    half of the models whose outcome is known are right, which is an outcome above 0.5, and
+    else as wrong, 0: wrong answers might have agreed, too, or right ones have won by fewer.
+
+    Args:
+        outcomes: (n, K) float64, NaN where unknown.
+
+    Returns:
+        (n,) float64, NaN where no outcome is known.
+    """
+    known = (~np.isnan(outcomes)).sum(axis=1)
+    right = (np.nan_to_num(outcomes) > 0.5).sum(axis=1)
+    return np.where(known > 0, (2 * right > known).astype(np.float64), np.nan)
+
+
+def cheapest(rows: TaskRows) -> int | None:
+    """Returns the model of the least mean cost, the first of equals, if any cost is known."""
+    costs = mean_of(rows.costs)
+    return None if np.isnan(costs).all() else int(np.nanargmin(costs))
 
 
 def best_single(model_means: Floats) -> int:
@@ -141,6 +180,29 @@ def reference_means(
     if np.isnan(found.outcomes).all():
         raise UnreadableDataError("No row has a score; give data that has some.")
     return found.task_means(found.outcomes)[[found.tasks.index(task) for task in rows.tasks]]
+
+
+def means_with_unseen_tasks(
+    rows: TaskRows, training: ScoreTable | None, positive_tasks: Collection[str]
+) -> Floats:
+    """Returns `reference_means`, or for tasks that no training row is of, what stands for them.
+
+    Nobody knows the best model of such a task beforehand: the average over the training tasks,
+    with equal weight, stands for it.
+
+    Raises:
+        UnreadableDataError: No row has a score, or the training rows lack a model.
+    """
+    if training is None or set(rows.tasks) <= set(training.tasks):
+        return reference_means(rows, training, positive_tasks)
+    known = [task for task in positive_tasks if task in training.tasks]
+    found = TaskRows.of(training.select(rows.models), known)
+    means = found.task_means(found.outcomes)
+    if np.isnan(means).all():
+        raise UnreadableDataError("No training row has a score; give data that has some.")
+    places = {task: place for place, task in enumerate(found.tasks)}
+    overall = mean_of(means)
+    return np.stack([means[places[task]] if task in places else overall for task in rows.tasks])
 
 
 def _trained(rows: TaskRows, training: ScoreTable, positive_tasks: Collection[str]) -> TaskRows:

@@ -2,7 +2,7 @@
 
 import ast
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from evaluation.scores.fields import RecordError, ScoreFields
 
@@ -19,7 +19,9 @@ class Columns:
         task: Name of the column of tasks, empty where there is none.
         scores: Column by model.
         costs: Column by model.
-        listed: Prompts are written as Python lists of strings, as in RouterBench.
+        listed: Prompts and responses are written as Python lists of strings, as in
+            RouterBench.
+        responses: Column by model, where they are wanted.
     """
 
     prompt: str
@@ -27,6 +29,7 @@ class Columns:
     scores: Mapping[str, str]
     costs: Mapping[str, str]
     listed: bool = False
+    responses: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -58,12 +61,16 @@ class Columns:
 
     def record(self, row: Mapping[str, object], fields: ScoreFields) -> dict[str, object]:
         """Puts a row of cells into the shape of a JSON record."""
-        return {
+        record = {
             fields.prompt: _listed(row[self.prompt]) if self.listed else row[self.prompt],
             fields.task: row[self.task] if self.task else None,
             fields.scores: {model: _number(row[name]) for model, name in self.scores.items()},
             fields.costs: {model: _number(row[name]) for model, name in self.costs.items()},
         }
+        if self.responses:
+            responses = {model: _listed(row[name]) for model, name in self.responses.items()}
+            record[fields.responses] = responses
+        return record
 
 
 def _routerbench(names: Sequence[str], fields: ScoreFields) -> Columns | None:
@@ -80,7 +87,12 @@ def _routerbench(names: Sequence[str], fields: ScoreFields) -> Columns | None:
     models = {model: model for model in names if model in marked}
     if absent := sorted(marked - models.keys()):
         raise RecordError(f"has a response or a cost of {absent[0]}, but no column of its scores")
-    return Columns(fields.prompt, task, models, costs, listed=True)
+    responses = {
+        model: f"{model}{_RESPONSE}"
+        for model in models
+        if fields.responses and f"{model}{_RESPONSE}" in names
+    }
+    return Columns(fields.prompt, task, models, costs, listed=True, responses=responses)
 
 
 def _prefixed(names: Sequence[str], prefix: str) -> dict[str, str]:

@@ -19,6 +19,8 @@ class ScoreFields:
             name is the rest.
         cost_prefix: The same for costs.
         score_columns: Columns of scores whose whole name is the model's.
+        responses: The object of answers by model, which only RouterBench's tables
+            have; not read if empty.
     """
 
     prompt: str = "prompt"
@@ -28,6 +30,7 @@ class ScoreFields:
     score_prefix: str = "score:"
     cost_prefix: str = "cost:"
     score_columns: tuple[str, ...] = ()
+    responses: str = ""
 
 
 class RecordError(Exception):

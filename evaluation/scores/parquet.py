@@ -51,7 +51,8 @@ def _records(
     names = stored.schema_arrow.names
     nested = fields.scores in names
     columns = Columns.of(names, fields, require_scores=require_scores and not nested)
-    used = {columns.prompt, columns.task, *columns.scores.values(), *columns.costs.values()}
+    by_model = (columns.scores, columns.costs, columns.responses)
+    used = {columns.prompt, columns.task, *(name for each in by_model for name in each.values())}
     wanted = [name for name in names if name in used | {fields.scores, fields.costs}]
     index = 0
     for batch in stored.iter_batches(_BATCH, columns=wanted):

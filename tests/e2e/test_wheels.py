@@ -12,6 +12,7 @@ PROGRAM = """
 import json, sys, pathlib, tempfile
 import encoders, evaluation, pointsman.client, pointsman.v1.types_pb2, scoring, server
 from typer.testing import CliRunner
+from evaluation.report import Report, Verdict, render_html
 from server.cli import app
 
 modules = [encoders, evaluation, pointsman.client, pointsman.v1.types_pb2, scoring, server]
@@ -20,6 +21,7 @@ answers = {"a": "4", "b": "It is 4.", "c": "fish"}
 file.write_text(json.dumps({"prompt": "2+2?", "generations": answers}))
 result = CliRunner().invoke(app, ["score", str(file), "--estimator", "single", "--out", "-"])
 assert result.exit_code == 0, result.output
+assert "Sure." in render_html(Report("Report", Verdict.YES, "Sure."))
 print(json.dumps([[module.__file__ for module in modules], json.loads(result.stdout)["best"]]))
 """
 

@@ -24,6 +24,33 @@ def test_the_spread_is_that_of_a_mean():
     assert interval.high == pytest.approx(0.25 + 1.96 * 0.02165, abs=0.004)
 
 
+@pytest.mark.parametrize("size", [2, 3, 5])
+def test_the_spread_is_unbiased_in_small_strata(size):
+    """Over all data sets of zeros and ones, the mean variance of draws is p (1 - p) / n."""
+    data = np.array([[bits >> row & 1 for row in range(size)] for bits in range(2**size)], float)
+    drawn = resampled_means(data.T, [np.arange(size)], resamples=8000)[:, 0]
+    assert drawn.var(axis=0).mean() == pytest.approx(0.25 / size, rel=0.03)
+
+
+def test_strata_of_one_row_are_drawn_together():
+    outcomes = np.array([0.0, 1.0, 5.0, 5.0])[:, None]
+    strata = [np.array([0]), np.array([2, 3]), np.array([1])]
+    drawn = resampled_means(outcomes, strata, resamples=200)[:, :, 0]
+    assert set(drawn[:, 0]) == set(drawn[:, 2]) == {0.0, 1.0}
+    assert set(drawn[:, 1]) == {5.0}
+
+
+def test_a_lone_stratum_of_one_row_is_drawn_with_the_smallest():
+    outcomes = np.array([0.0, 1.0, 1.0, 5.0, 5.0, 5.0])[:, None]
+    strata = [np.array([3, 4, 5]), np.array([0]), np.array([1, 2])]
+    drawn = resampled_means(outcomes, strata, resamples=200)[:, :, 0]
+    assert set(drawn[:, 1]) == {0.0, 1.0}
+
+
+def test_one_row_in_all_tells_nothing():
+    assert np.isnan(resampled_means(np.ones((1, 2)), [np.arange(1)], resamples=5)).all()
+
+
 def test_columns_see_the_same_draws():
     first = np.random.default_rng(1).random(6)
     drawn = resampled_means(np.stack([first, first + 0.5], axis=1), ALL, resamples=20)
