@@ -189,11 +189,13 @@ def _curve(study: GenerationStudy, form: str) -> Iterator[Lines | Table]:
         (
             str(each.outcomes), *(percent(each.rates[name].mean) for name in
                                   (CALIBRATED, LABELS_ONLY, AGREEMENT)),
-            signed_points(each.gain.mean), spread(each.gain, signed=True),
+            signed_points(each.gain.mean),
+            spread(each.gain, signed=True) if study.curve_pools > 1 else "",
         )
         for each in points
     )  # fmt: skip
-    note = "Gain is of calibrated on labels only; intervals are over pools."
+    note = "Gain is of calibrated on labels only; intervals are over pools"
+    note += "." if study.curve_pools > 1 else ", and one pool has none."
     yield Table(f"Quality in % by the number of {what}; {over}", columns, rows, note)
 
 

@@ -13,7 +13,7 @@ True
 from evaluation.report.files import csv_lines, json_value, write_csv, write_json, write_page
 from evaluation.report.html import render_html
 from evaluation.report.plots import render_svg
-from evaluation.report.terminal import print_report, terminal_report, terminal_table
+from evaluation.report.terminal import print_report, terminal_table
 from evaluation.report.values import (
     Bar,
     Column,
@@ -65,7 +65,6 @@ __all__ = [
     "seconds",
     "signed_points",
     "spread",
-    "terminal_report",
     "terminal_table",
     "write_csv",
     "write_json",

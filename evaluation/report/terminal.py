@@ -21,7 +21,9 @@ _STYLES = {Verdict.YES: "bold green", Verdict.NO: "bold red", Verdict.UNCLEAR: "
 
 
 def print_report(report: Report, console: Console) -> None:
-    """Prints a report; the headline is one line where no terminal would break it.
+    """Prints the headline first, then what must be known at once, then every table.
+
+    The headline is one line where no terminal would break it.
 
     Args:
         report: What was found.
@@ -31,11 +33,6 @@ def print_report(report: Report, console: Console) -> None:
         console.width = _PIPED_WIDTH
     console.print(_headline(report), soft_wrap=not console.is_terminal)
     console.print(_rest(report))
-
-
-def terminal_report(report: Report) -> Group:
-    """Returns the headline first, then what must be known at once, then every table."""
-    return Group(_headline(report), _rest(report))
 
 
 def _headline(report: Report) -> Text:

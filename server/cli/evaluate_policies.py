@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PREDICTION, SORTED_PREDICTION = "prediction", "sorted-prediction"
 _LISTED = frozenset({"prefer"})
+_TEXTS = frozenset({"strong", "weak", "prediction"})
 
 
 def applied_policies(
@@ -70,7 +71,7 @@ def _parameters(written: str, rest: str) -> "Mapping[str, float | str | list[str
         if key in _LISTED:
             found[key] = [*_list(found.get(key)), value]
         else:
-            found[key] = _number(value)
+            found[key] = value if key in _TEXTS else _number(value)
     return found
 
 

@@ -1,13 +1,16 @@
 """Who has changed: synthetic voters whose noise is planted, and changes at a known time."""
 
+import io
+
 import numpy as np
 import pytest
+from rich.console import Console
 
 from evaluation.drift import OutcomeHistory, PoolHistory, WindowPlan, voter_changes
 from evaluation.drift.page import WINDOW_HEADER, pool_record, pool_report, window_rows
 from evaluation.drift.summary import PoolSummary, moment
 from evaluation.drift.tables import sparkline
-from evaluation.report import Verdict, json_value, terminal_report
+from evaluation.report import Verdict, json_value, print_report
 from tests.unit.evaluating.test_drift_history import DAY, drawn
 
 VOTERS = ("a", "b", "c", "d")
@@ -138,7 +141,9 @@ def test_what_cannot_be_told_is_said_in_a_sentence(found, sentence):
     said = summary(found)
     assert sentence in said.headline
     assert said.verdict is Verdict.UNCLEAR
-    terminal_report(pool_report(said))
+    stream = io.StringIO()
+    print_report(pool_report(said), Console(file=stream))
+    assert stream.getvalue().startswith(said.headline)
     json_value(pool_record(said))
 
 

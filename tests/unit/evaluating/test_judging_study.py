@@ -5,6 +5,7 @@ import io
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from evaluation.bootstrap import Interval, simultaneous
 from evaluation.judging.comparison import Measured, compare
@@ -17,7 +18,7 @@ from evaluation.judging.study import Plan, study_generations
 from evaluation.judging.verdict import answer_of
 from evaluation.judging.ways import BEST_SINGLE, LONGEST, ORACLE, RANDOM, Kind
 from evaluation.preferences import JudgedAnswers
-from evaluation.report import Verdict, csv_lines, json_value, terminal_report
+from evaluation.report import Verdict, csv_lines, json_value, print_report
 from evaluation.win_rate import win_rate
 from scoring.dataset import nearest_prompts
 
@@ -229,7 +230,9 @@ def test_the_report_answers_first_and_says_everything(study):
         "Each model alone",
     ]
     assert ("Data", "planted") in report.facts
-    terminal_report(report)
+    stream = io.StringIO()
+    print_report(report, Console(file=stream))
+    assert stream.getvalue().startswith(report.headline)
 
 
 def test_figures_for_programs(study):

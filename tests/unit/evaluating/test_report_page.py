@@ -35,7 +35,6 @@ from evaluation.report import (
     seconds,
     signed_points,
     spread,
-    terminal_report,
     terminal_table,
     write_csv,
     write_json,
@@ -173,9 +172,6 @@ def test_the_terminal_obeys_no_name(report):
     text = shown(report)
     assert "\x1b[31m" not in text
     assert "wide" not in text
-    stream = io.StringIO()
-    Console(file=stream, width=100).print(terminal_report(report))
-    assert stream.getvalue().split() == text.split()
 
 
 @pytest.mark.parametrize("width", [40, 80, 100])
