@@ -382,7 +382,10 @@ async def test_a_pool_moves_with_its_outcomes(driver, name):
 def plain(item) -> dict:
     values = arguments(item)
     return {
-        field: list(value) if isinstance(value, memoryview) else value
+        # NaN, which stands for an unknown feature, equals nothing.
+        field: [None if math.isnan(each) else each for each in value]
+        if isinstance(value, memoryview)
+        else value
         for field, value in values.items()
     }
 
