@@ -1,6 +1,5 @@
 """`pointsman evaluate generations`: does choosing among answers beat always calling the best?"""
 
-import json
 import math
 import os
 from collections.abc import Iterator, Sequence
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from server.cli.delivery import failure, progress_bar, show_bad_rows
-from server.cli.report_folder import require_folder, write_folder
+from server.cli.report_folder import default_cache, deliver_report, require_folder
 
 if TYPE_CHECKING:
     from evaluation.generations import FieldMapping
@@ -133,6 +132,7 @@ def generations(
     from encoders.errors import EncodersError
     from evaluation.errors import EvaluationError
     from evaluation.generations import FieldMapping
+    from evaluation.judging.page import generation_record, generation_report, generation_sheets
     from evaluation.judging.study import Plan
 
     if not judged and not data:
@@ -148,13 +148,15 @@ def generations(
     try:
         answers = _read(judged or [], data or [], fields, strict=strict)
         answers = _kept(answers, voter or [], limit)
-        kept = None if no_cache else cache or _default_cache()
+        kept = None if no_cache else cache or default_cache()
         embedded = _embedded(answers, load_encoder(encoder, kept), plan)
         study = _studied(embedded, plan, list(rankers.compared(answers)))
     except (EncodersError, EvaluationError) as error:
         raise failure(str(error)) from None
     files = ", ".join(each.name for each in [*(judged or []), *(data or [])])
-    _deliver(study, out, [("Data", files)], as_json=as_json)
+    report = generation_report(study, [("Data", files)])
+    sheets = generation_sheets(study)
+    deliver_report(report, generation_record(study), sheets, out, as_json=as_json)
 
 
 def load_encoder(directory: Path | None, cache: Path | None) -> "TextEncoder":
@@ -252,30 +254,3 @@ def _studied(
             return bars.enter_context(progress_bar(stage))
 
         return study_generations(embedded, plan, pairwise, begun)
-
-
-def _deliver(
-    study: "GenerationStudy",
-    out: Path | None,
-    facts: Sequence[tuple[str, str]],
-    *,
-    as_json: bool,
-) -> None:
-    from rich.console import Console
-
-    from evaluation.judging.page import generation_record, generation_report, generation_sheets
-    from evaluation.report import json_value, print_report
-
-    report, record = generation_report(study, facts), generation_record(study)
-    if as_json:
-        typer.echo(json.dumps(json_value(record), ensure_ascii=False, allow_nan=False))
-    else:
-        print_report(report, Console())
-    if out is not None:
-        write_folder(out, report, record, generation_sheets(study))
-
-
-def _default_cache() -> Path:
-    from evaluation.vector_cache import VECTOR_CACHE
-
-    return VECTOR_CACHE.expanduser()

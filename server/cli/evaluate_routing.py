@@ -1,6 +1,5 @@
 """`pointsman evaluate routing`: does routing beat always calling the best model, and is it sure?"""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ import typer
 
 from server.cli.delivery import failure, progress_bar, show_bad_rows
 from server.cli.flags import PolicyName
-from server.cli.report_folder import require_folder, write_folder
+from server.cli.report_folder import default_cache, deliver_report, require_folder
 
 if TYPE_CHECKING:
     from evaluation.routers import Applied, Contender, RoutingEvaluation
@@ -89,6 +88,7 @@ def routing(
     """Say whether routing beats always calling the best model here, by how much, and how surely."""
     from encoders.errors import EncodersError
     from evaluation.errors import EvaluationError
+    from evaluation.routers import evaluation_record, routing_page, sheets_of
     from evaluation.scores import ScoreFields
     from scoring.errors import ScoringError
     from server.cli.evaluate_contenders import named_costs, named_directories
@@ -102,7 +102,7 @@ def routing(
     known = _read(training, fields, None, strict=strict) if training else None
     asked = _Asked(
         tuple(policy or [PolicyName.ARG_MAX.value]), tuple(count_positive or ()), costs, seed,
-        None if no_cache else cache or _default_cache(),
+        None if no_cache else cache or default_cache(),
     )  # fmt: skip
     try:
         bench, policies = asked.prepared(measured, known)
@@ -114,7 +114,8 @@ def routing(
         found = asked.evaluated(bench, contenders, policies, main, confidence)
     except (EncodersError, EvaluationError, ScoringError) as error:
         raise failure(str(error)) from None
-    _deliver(found, out, _facts(data, training or [], bench), as_json=as_json)
+    page = routing_page(found, _facts(data, training or [], bench))
+    deliver_report(page, evaluation_record(found), sheets_of(found), out, as_json=as_json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,30 +216,3 @@ def _facts(
         facts.append(("Training rows", f"{len(bench.training):,}"))
         facts.append(("Found in", ", ".join(each.name for each in training)))
     return facts
-
-
-def _deliver(
-    found: "RoutingEvaluation",
-    out: Path | None,
-    facts: "Sequence[tuple[str, str]]",
-    *,
-    as_json: bool,
-) -> None:
-    from rich.console import Console
-
-    from evaluation.report import print_report
-    from evaluation.routers import evaluation_record, routing_page, sheets_of
-
-    page, record = routing_page(found, facts), evaluation_record(found)
-    if as_json:
-        typer.echo(json.dumps(record, ensure_ascii=False, allow_nan=False))
-    else:
-        print_report(page, Console())
-    if out is not None:
-        write_folder(out, page, record, sheets_of(found))
-
-
-def _default_cache() -> Path:
-    from evaluation.vector_cache import VECTOR_CACHE
-
-    return VECTOR_CACHE.expanduser()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from server.cli.delivery import failure
-from server.cli.report_folder import require_folder, write_folder
+from server.cli.report_folder import deliver_report, require_folder
 
 if TYPE_CHECKING:
     from evaluation.drift import OutcomeHistory, PoolHistory, WindowPlan
@@ -45,10 +45,14 @@ def pool(
     timeout: Annotated[float, typer.Option(min=0.001, help="Seconds to wait for the server.")] = 30,
 ) -> None:
     """Say how noisy each voter of a pool has been over time, and which have changed."""
+    from evaluation.drift.page import WINDOW_HEADER, pool_record, pool_report, window_rows
+
     if window and windows:
         raise typer.BadParameter("Give --window or --windows, not both.")
     require_folder(out)
-    _deliver(_summed_up(name, address, window, windows or 10, timeout), out, as_json=as_json)
+    summary = _summed_up(name, address, window, windows or 10, timeout)
+    sheets = {"noise.csv": (WINDOW_HEADER, window_rows(summary))}
+    deliver_report(pool_report(summary), pool_record(summary), sheets, out, as_json=as_json)
 
 
 def _summed_up(name: str, address: str, window: str, windows: int, timeout: float) -> "PoolSummary":
@@ -103,20 +107,3 @@ def _take(item: "Sample | Outcome", history: "PoolHistory", outcomes: "OutcomeHi
         history.add(
             item.learned_at.timestamp(), item.voters, np.asarray(item.distances, np.float32)
         )
-
-
-def _deliver(summary: "PoolSummary", out: Path | None, *, as_json: bool) -> None:
-    import json
-
-    from rich.console import Console
-
-    from evaluation.drift.page import WINDOW_HEADER, pool_record, pool_report, window_rows
-    from evaluation.report import json_value, print_report
-
-    report, record = pool_report(summary), pool_record(summary)
-    if as_json:
-        typer.echo(json.dumps(json_value(record), ensure_ascii=False, allow_nan=False))
-    else:
-        print_report(report, Console())
-    if out is not None:
-        write_folder(out, report, record, {"noise.csv": (WINDOW_HEADER, window_rows(summary))})

@@ -1,5 +1,6 @@
-"""A report as files in a folder: a page for people, figures for programs."""
+"""A report as it leaves a command: in the terminal, and as files in a folder."""
 
+import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -28,7 +29,35 @@ def require_folder(out: Path | None) -> None:
         raise typer.BadParameter(f"{out} can't be written; name another folder.")
 
 
-def write_folder(out: Path, report: "Report", record: object, sheets: Mapping[str, Sheet]) -> None:
+def deliver_report(
+    report: "Report",
+    record: object,
+    sheets: Mapping[str, Sheet],
+    out: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Prints a report, or its record as one line of JSON, and writes the folder if there is one."""
+    from rich.console import Console
+
+    from evaluation.report import json_value, print_report
+
+    if as_json:
+        typer.echo(json.dumps(json_value(record), ensure_ascii=False, allow_nan=False))
+    else:
+        print_report(report, Console())
+    if out is not None:
+        _write_folder(out, report, record, sheets)
+
+
+def default_cache() -> Path:
+    """Where vectors are kept between runs, unless another folder is named."""
+    from evaluation.vector_cache import VECTOR_CACHE
+
+    return VECTOR_CACHE.expanduser()
+
+
+def _write_folder(out: Path, report: "Report", record: object, sheets: Mapping[str, Sheet]) -> None:
     """Writes report.html, report.json and a CSV for each sheet, and says where they are.
 
     Without the extra `report` there is no page, which is said; the figures are written.
