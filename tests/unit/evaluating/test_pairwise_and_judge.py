@@ -288,11 +288,11 @@ class Longest:
         self.concurrency = concurrency
         self.fails = fails
         self.compared = []
-        self.threads = set()
+        self.workers = set()
 
     def compare(self, prompt, answers):
         self.compared.append(prompt)
-        self.threads.add(threading.get_ident())
+        self.workers.add(threading.current_thread())
         if prompt == self.fails:
             raise JudgeError("It is tired.")
         lengths = np.array([len(answer) for answer in answers], float)
@@ -312,7 +312,7 @@ def test_ensembles_are_ranked_in_their_order(concurrency):
     assert [each.order.tolist() for each in rankings] == [[1, 2, 0], [0], [0, 1]]
     assert [each.best for each in rankings] == [1, 0, 0]
     assert told == [(1, 3), (2, 3), (3, 3)]
-    assert len(longest.threads) <= concurrency
+    assert len(longest.workers) <= concurrency
     assert rank_ensembles(longest, []) == ()
 
 
@@ -341,7 +341,19 @@ def test_an_interruption_does_not_wait_for_what_is_being_compared():
 
 
 def test_a_failure_gives_up_what_has_not_begun():
-    longest = Longest(fails="1")
+    released = threading.Event()
+
+    class Held(Longest):
+        def compare(self, prompt, answers):
+            strengths = super().compare(prompt, answers)
+            if prompt == "2":  # the worker may take it before the failure is told
+                released.wait(30)
+            return strengths
+
+    held = Held(fails="1")
     with pytest.raises(JudgeError, match="tired"):
-        rank_ensembles(longest, [ensemble(str(row), "a", "b") for row in range(5000)])
-    assert len(longest.compared) < 5000
+        rank_ensembles(held, [ensemble(str(row), "a", "b") for row in range(9)])
+    released.set()
+    (worker,) = held.workers
+    worker.join(30)
+    assert held.compared in (["0", "1"], ["0", "1", "2"])
