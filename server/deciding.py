@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import isnan
 from typing import Protocol
 
 import numpy as np
@@ -17,7 +18,7 @@ from scoring.policies import (
     Threshold,
     choose,
 )
-from scoring.routers import RouterFallback, RouterScores, TemperatureCalibration, entropy
+from scoring.routers import RouterFallback, RouterScores, TemperatureCalibration, entropy_of
 from server.names import some_of
 from server.requests import Decision, RankedModel, RouteRequest
 from server.routers.settings import AbstainingSettings
@@ -66,23 +67,30 @@ def decide(
         PolicyNeedsCostsError: The policy weighs costs, and none is known.
     """
     require_allowed(request, scores.models, growing=growing)
-    allowed = [place for place, model in enumerate(scores.models) if allows(request, model)]
-    models = [scores.models[place] for place in allowed]
-    known = scores.scores[0, allowed]
+    models, known = _allowed(request, scores)
     costs = np.array([router.costs.get(model, np.nan) for model in models])
     choice = _chosen(request, models, known, costs)
-    probabilities = router.calibration.probabilities(known[None])[0] if router.calibration else None
-    margin = _margin(choice, known)
+    # Lists from here on: numbers of a few models are dealt with one by one.
+    order, values = choice.order.tolist(), known.tolist()
+    probabilities = router.calibration.of_prompt(values) if router.calibration else None
     decision = Decision(
         model=models[choice.index],
-        ranking=_ranking(choice, models, known, probabilities, costs),
-        margin=margin,
-        entropy=None if probabilities is None else float(entropy(probabilities)),
+        ranking=_ranking(order, models, values, probabilities, costs.tolist()),
+        margin=_margin(order, values),
+        entropy=None if probabilities is None else entropy_of(probabilities),
         fallback=_unsure(choice, scores.fallback[0]),
         neighbours_used=int(scores.neighbours_used[0]),
         voters_used=int(scores.voters_used[0]),
     )
     return _abstained(router, request, decision)
+
+
+def _allowed(request: RouteRequest, scores: RouterScores) -> tuple[Sequence[str], Floats]:
+    """The models that a request allows, and their scores (K,)."""
+    if not request.candidates and not request.denied:
+        return scores.models, scores.scores[0]
+    places = [place for place, model in enumerate(scores.models) if allows(request, model)]
+    return [scores.models[place] for place in places], scores.scores[0, places]
 
 
 def allows(request: RouteRequest, model: str) -> bool:
@@ -122,13 +130,15 @@ def require_allowed(request: RouteRequest, models: Sequence[str], *, growing: bo
         NoCandidateError: Every model is denied.
         RouterUnreadyError: None of the candidates has come yet.
     """
-    known = frozenset(models)
-    for index, candidate in enumerate(request.candidates):
-        if candidate not in known and not growing:
-            raise _unknown(f"candidates[{index}]", candidate, models)
-    choices = [model for model in models if allows(request, model)]
+    choices = models
+    if request.candidates or request.denied:
+        known = frozenset(models)
+        for index, candidate in enumerate(request.candidates):
+            if candidate not in known and not growing:
+                raise _unknown(f"candidates[{index}]", candidate, models)
+        choices = [model for model in models if allows(request, model)]
     if not choices:
-        raise _none_allowed(request, known)
+        raise _none_allowed(request, frozenset(models))
     _require_policy(request.policy.rule, models, choices, growing=growing)
 
 
@@ -140,9 +150,8 @@ def _require_policy(
             if model not in choices:
                 raise _unknown(f"policy.threshold.{field}", model, choices)
     elif not growing:
-        known = frozenset(models)
         for field, model in _named(rule):
-            if model not in known:
+            if model not in models:
                 raise _unknown(field, model, models)
 
 
@@ -194,29 +203,28 @@ def _unsure(choice: Choice, fallback: RouterFallback | None) -> RouterFallback |
     return RouterFallback("NOT_CONFIDENT", message)
 
 
-def _margin(choice: Choice, scores: Floats) -> float | None:
-    if len(scores) < 2 or np.isnan(scores[choice.order[1]]):
+def _margin(order: Sequence[int], scores: Sequence[float]) -> float | None:
+    if len(scores) < 2 or isnan(scores[order[1]]):
         return None
-    first, second = choice.order[:2]
-    return float(scores[first] - scores[second])
+    return scores[order[0]] - scores[order[1]]
 
 
 def _ranking(
-    choice: Choice,
+    order: Sequence[int],
     models: Sequence[str],
-    scores: Floats,
-    probabilities: Floats | None,
-    costs: Floats,
+    scores: Sequence[float],
+    probabilities: Sequence[float] | None,
+    costs: Sequence[float],
 ) -> tuple[RankedModel, ...]:
     return tuple(
         RankedModel(
             model=models[place],
-            score=float(scores[place]),
-            probability=None if probabilities is None else float(probabilities[place]),
-            cost=None if np.isnan(costs[place]) else float(costs[place]),
+            score=scores[place],
+            probability=None if probabilities is None else probabilities[place],
+            cost=None if isnan(costs[place]) else costs[place],
         )
-        for place in choice.order.tolist()
-        if not np.isnan(scores[place])
+        for place in order
+        if not isnan(scores[place])
     )
 
 

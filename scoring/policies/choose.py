@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isinf, isnan
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -112,7 +113,7 @@ def _checked(values: ArrayLike, models: int, *, field: str) -> Floats:
     array = np.asarray(values, np.float64)
     if array.shape != (models,):
         raise InvalidArrayError(f"{field} has shape {array.shape}; give ({models},).", field=field)
-    if np.isinf(array).any():
+    if any(map(isinf, array.tolist())):
         raise InvalidArrayError(
             f"{field} holds infinity; give finite numbers, NaN for what is unknown.", field=field
         )
@@ -122,7 +123,7 @@ def _checked(values: ArrayLike, models: int, *, field: str) -> Floats:
 def _require_scores(models: Sequence[str], scores: Floats) -> None:
     if not models:
         raise NoCandidateError("There is no model to choose from; allow at least one.")
-    if np.isnan(scores).all():
+    if all(map(isnan, scores.tolist())):
         raise RouterUnreadyError(
             f"The router knows nothing yet of {some(models)}: feed it answers of these models, "
             "or allow others."

@@ -5,6 +5,7 @@ cost. It is NaN for a model that the rule doesn't allow.
 """
 
 from collections.abc import Sequence
+from math import inf, isnan
 from typing import NamedTuple
 
 import numpy as np
@@ -30,9 +31,13 @@ class Taken(NamedTuple):
 
 def take_best(worth: Floats, costs: Floats) -> Taken:
     """Takes the greatest worth; of equals the cheapest, unknown costs last, then the first."""
-    best = np.flatnonzero(worth == np.nanmax(worth))
-    prices = np.where(np.isnan(costs), np.inf, costs)
-    return Taken(worth, int(best[np.argmin(prices[best])]))
+    # Models are few: NumPy would take longer to be called than this.
+    taken: tuple[float, float, int] | None = None
+    for place, (value, cost) in enumerate(zip(worth.tolist(), costs.tolist(), strict=True)):
+        rank = (-value, inf if isnan(cost) else cost, place)
+        if not isnan(value) and (taken is None or rank < taken):
+            taken = rank
+    return Taken(worth, taken[2] if taken else 0)
 
 
 def take_sample(rule: Sample, scores: Floats) -> Taken:

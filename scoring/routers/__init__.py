@@ -7,11 +7,12 @@
 [[0.6, 0.8]]
 """
 
-from scoring.routers.build import COSINE_KINDS, ROUTER_KINDS, build_router
+from scoring.routers.build import COSINE_KINDS, RECALLING_KINDS, ROUTER_KINDS, build_router
 from scoring.routers.calibration import (
     TemperatureCalibration,
     TemperatureFit,
     entropy,
+    entropy_of,
     expected_calibration_error,
     fit_temperature,
 )
@@ -25,6 +26,7 @@ from scoring.routers.values import RouterFallback, RouterScores
 
 __all__ = [
     "COSINE_KINDS",
+    "RECALLING_KINDS",
     "ROUTER_KINDS",
     "CosineRouter",
     "Json",
@@ -38,6 +40,7 @@ __all__ = [
     "TrainedRouter",
     "build_router",
     "entropy",
+    "entropy_of",
     "expected_calibration_error",
     "fit_temperature",
 ]

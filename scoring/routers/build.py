@@ -28,6 +28,9 @@ from scoring.routers.trained import Scorer, TrainedRouter
 COSINE_KINDS = frozenset({"routerdc", "zooter", "cosine-classifier", "multi-label"})
 """Kinds that are trained with their encoder, and infer by cosine."""
 
+RECALLING_KINDS = frozenset({"labelled-knn", "shrinkage", "stack"})
+"""Kinds that look up neighbours among the prompts that they were taught, or may."""
+
 _LARGEST_SEED = 2**53
 
 Maker = Callable[[Arrays, Parameters, int], Scorer]

@@ -6,13 +6,14 @@ Calibration of Modern Neural Networks", ICML 2017); it moves no rank.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scoring.errors import InvalidArrayError
-from scoring.policies.softmax import softmax
+from scoring.policies.softmax import softmax, softmax_of
 
 Floats = NDArray[np.float64]
 
@@ -54,6 +55,14 @@ class TemperatureCalibration:
             InvalidArrayError: The scores have another shape, or hold infinity.
         """
         return softmax(_table(scores, field="scores"), self.temperature)
+
+    def of_prompt(self, scores: Sequence[float]) -> list[float]:
+        """Returns the same for one prompt.
+
+        Args:
+            scores: Of K models, at least 1; NaN gets 0.
+        """
+        return softmax_of(scores, self.temperature)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +159,11 @@ def entropy(probabilities: ArrayLike) -> Floats:
     logarithms = np.log(shares, out=np.zeros(shares.shape), where=shares > 0)
     # 0 - x, for a certain choice has entropy 0 and not -0.
     return np.asarray(0.0 - (shares * logarithms).sum(axis=-1))
+
+
+def entropy_of(probabilities: Sequence[float]) -> float:
+    """Returns the same for one prompt."""
+    return 0.0 - sum(share * math.log(share) for share in probabilities if share > 0)
 
 
 def _informative(scores: Floats, qualities: Floats) -> tuple[Floats, NDArray[np.bool_]]:

@@ -173,6 +173,47 @@ class Checks:
         self.refuse(field, problem)
         return None
 
+    def vectors(
+        self, vectors: Sequence[types_pb2.Vector], fields: Sequence[str]
+    ) -> NDArray[np.float32] | None:
+        """Reads n vectors of one dimension; None where one is invalid, or they differ.
+
+        Args:
+            vectors: As they came, the first of which gives the dimension.
+            fields: Their paths.
+
+        Returns:
+            Shape (n, d), float32, finite, C-contiguous, writable: the one copy that is made.
+        """
+        packed = self._packed(vectors)
+        if packed is not None:
+            return packed
+        first = self.vector(vectors[0], fields[0])
+        rows = [] if first is None else [first]
+        for vector, field in zip(vectors[1:], fields[1:], strict=True):
+            row = self.vector(vector, field)
+            if row is not None and first is not None and len(row) != len(first):
+                self.refuse(
+                    field,
+                    f"has {len(row)} coordinates where the prompt has {len(first)}; use one "
+                    "encoder",
+                )
+            elif row is not None:
+                rows.append(row)
+        return np.array(rows, np.float32) if len(rows) == len(vectors) else None
+
+    def _packed(self, vectors: Sequence[types_pb2.Vector]) -> NDArray[np.float32] | None:
+        """Reads vectors that came as bytes, all at once; None where anything is amiss."""
+        parts = [each.float32_le for each in vectors]
+        size = len(parts[0])
+        if size % _FLOAT32.itemsize or self._size_problem(size // _FLOAT32.itemsize):
+            return None
+        if any(len(part) != size for part in parts) or any(each.values for each in vectors):
+            return None
+        # Kernels are compiled for arrays that may be written to, which bytes are not.
+        rows = np.frombuffer(bytearray().join(parts), _FLOAT32).reshape(len(parts), -1)
+        return rows if _content_problem(rows.reshape(-1)) is None else None
+
     def _size_problem(self, size: int) -> str | None:
         most = self.limits.dimension
         if not size:

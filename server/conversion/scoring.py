@@ -2,8 +2,10 @@
 
 import uuid
 from collections.abc import Mapping
+from math import isnan
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pointsman.v1 import scoring_service_pb2 as pb
 from pointsman.v1 import types_pb2
@@ -131,20 +133,13 @@ def _vectors(message: pb.ScoreGenerationsRequest, checks: Checks) -> Vectors | N
             "embedding",
             "asks to embed prompt and answer, but the request has vectors; embed them before",
         )
-    prompt = checks.vector(message.prompt.vector, "prompt.vector")
-    rows = []
-    for index, generation in enumerate(message.generations):
-        field = f"generations[{index}].vector"
-        row = checks.vector(generation.vector, field)
-        if row is not None and prompt is not None and len(row) != len(prompt):
-            checks.refuse(
-                field,
-                f"has {len(row)} coordinates where the prompt has {len(prompt)}; use one encoder",
-            )
-        rows.append(row)
-    checks.raise_if_any()
-    assert prompt is not None  # noqa: S101  no missing vector without a violation
-    return Vectors(prompt, np.array(rows, np.float32), message.embedding_space)
+    fields = [
+        "prompt.vector",
+        *(f"generations[{i}].vector" for i in range(len(message.generations))),
+    ]
+    vectors = [message.prompt.vector, *(each.vector for each in message.generations)]
+    rows = checks.vectors(vectors, fields)
+    return None if rows is None else Vectors(rows[0], rows[1:], message.embedding_space)
 
 
 def score_response(reply: ScoreReply) -> pb.ScoreGenerationsResponse:
@@ -180,7 +175,7 @@ def _learned(reply: ScoreReply) -> types_pb2.WriteReceipt | None:
 
 
 def _calibration(calibrated: CalibratedEstimate) -> pb.Calibration:
-    told = not np.isnan(calibrated.lead)
+    told = not isnan(calibrated.lead)
     return pb.Calibration(
         agreement_weight=calibrated.agreement_weight,
         outcomes=calibrated.outcomes,
@@ -192,43 +187,70 @@ def _calibration(calibrated: CalibratedEstimate) -> pb.Calibration:
 
 
 def _generation_scores(reply: ScoreReply) -> list[pb.GenerationScore]:
-    noise = reply.estimate.noise_variance
+    noise = _all_known(reply.estimate.noise_variance)
+    voters = reply.answers.voters
+    rows = zip(
+        reply.answers.voter_of.tolist(),
+        reply.ranking.weight.tolist(),
+        reply.ranking.rank.tolist(),
+        reply.answers.mean_squared_distance.tolist(),
+        reply.truncated[1:].tolist(),
+        strict=True,
+    )
     return [
         pb.GenerationScore(
-            voter=reply.answers.voters[voter],
-            weight=float(reply.ranking.weight[index]),
-            noise_variance=_known(noise[voter]),
-            rank=int(reply.ranking.rank[index]),
-            mean_squared_distance=float(reply.answers.mean_squared_distance[index]),
-            truncated=bool(reply.truncated[index + 1]),
+            voter=voters[voter],
+            weight=weight,
+            noise_variance=noise[voter],
+            rank=rank,
+            mean_squared_distance=distance,
+            truncated=truncated,
         )
-        for index, voter in enumerate(reply.answers.voter_of)
+        for voter, weight, rank, distance, truncated in rows
     ]
 
 
 def _voter_scores(reply: ScoreReply) -> list[pb.VoterScore]:
     estimate = reply.estimate
-    unknown = np.full(len(estimate.order), np.nan)
-    quality, error = unknown, unknown
-    if reply.calibrated is not None:
-        quality, error = reply.calibrated.quality, reply.calibrated.quality_standard_error
     rank = np.empty(len(estimate.order), np.int64)
     rank[estimate.order] = np.arange(1, len(rank) + 1)
-    generations = reply.answers.samples_per_voter
-    return [
+    rows = zip(
+        reply.answers.voters,
+        estimate.weight.tolist(),
+        _all_known(estimate.noise_variance),
+        rank.tolist(),
+        reply.answers.samples_per_voter.tolist(),
+        estimate.samples_used.tolist(),
+        strict=True,
+    )
+    scores = [
         pb.VoterScore(
             voter=voter,
-            weight=float(estimate.weight[index]),
-            noise_variance=_known(estimate.noise_variance[index]),
-            rank=int(rank[index]),
-            generations=int(generations[index]),
-            samples_used=int(estimate.samples_used[index]),
-            expected_quality=_known(quality[index]),
-            expected_quality_standard_error=_known(error[index]),
+            weight=weight,
+            noise_variance=noise,
+            rank=place,
+            generations=generations,
+            samples_used=samples,
         )
-        for index, voter in enumerate(reply.answers.voters)
+        for voter, weight, noise, place, generations, samples in rows
     ]
+    if reply.calibrated is not None:
+        _add_qualities(scores, reply.calibrated)
+    return scores
+
+
+def _add_qualities(scores: list[pb.VoterScore], calibrated: CalibratedEstimate) -> None:
+    errors = _all_known(calibrated.quality_standard_error)
+    for score, quality, error in zip(scores, _all_known(calibrated.quality), errors, strict=True):
+        if quality is not None:
+            score.expected_quality = quality
+        if error is not None:
+            score.expected_quality_standard_error = error
+
+
+def _all_known(values: NDArray[np.float64]) -> list[float | None]:
+    return [None if isnan(value) else value for value in values.tolist()]
 
 
 def _known(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
+    return None if isnan(value) else float(value)

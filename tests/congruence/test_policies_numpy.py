@@ -33,6 +33,8 @@ from scoring.policies.reference import (
     reference_confident,
     reference_shares,
 )
+from scoring.policies.softmax import softmax_of
+from scoring.routers import entropy, entropy_of
 
 NAMES = list("abcdefg")
 # Quarters: differences are exact, and ties occur.
@@ -203,6 +205,17 @@ def test_softmax_equals_its_definition(scores, temperature):
     expected = reference_shares(scores, temperature)
     found = softmax(np.array(scores), temperature)
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-300)
+
+
+@given(
+    st.lists(st.one_of(SOME, st.floats(-1e300, 1e300)), min_size=1, max_size=9),
+    st.floats(1e-3, 1e3),
+)
+def test_softmax_and_entropy_of_a_prompt_equal_those_of_arrays(scores, temperature):
+    expected = softmax(np.array(scores), temperature)
+    found = softmax_of(scores, temperature)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-300)
+    assert entropy_of(found) == pytest.approx(float(entropy(expected)), rel=1e-12, abs=1e-12)
 
 
 @given(problems(), SEEDS, st.sampled_from([0.1, 1.0, 10.0]))
