@@ -1,11 +1,13 @@
 """Batches the texts of many requests for one encoder, safely under cancellation."""
 
 import asyncio
+import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 from typing import Protocol
 
 import numpy as np
@@ -13,10 +15,15 @@ import structlog
 from numpy.typing import NDArray
 
 from encoders import Tokens
+from server.backlog import Backlog
+from server.deadline import seconds_left
 from server.errors import EncodingFailedError
 from server.logs import place_of
 
 _log = structlog.get_logger(__name__)
+
+_CHARACTERS_PER_TOKEN = 4
+_FAILED = "The encoder failed on the texts of this request."
 
 
 class TokenEncoder(Protocol):
@@ -54,19 +61,26 @@ class EncodedTexts:
 
 @dataclass(slots=True, eq=False)
 class _Ticket:
-    """One request's texts on their way through the batches.
+    """One request's texts on their way: tokenised in one thread, encoded in another.
 
     Attributes:
+        texts: Until they are tokenised.
+        future: Done when the last vector is there, or nobody waits any more.
+        outstanding: Tokens that have no vector yet; a guess until they are counted.
         vectors: Shape (n, d), filled row by row.
         pending: Rows that are in no batch yet, with their tokens.
         remaining: Rows that have no vector yet.
     """
 
-    vectors: NDArray[np.float32]
-    pending: deque[tuple[int, Tokens]]
-    remaining: int
+    texts: Sequence[str]
     future: asyncio.Future[None]
-    queued_at: float = field(default_factory=time.perf_counter)
+    outstanding: int
+    vectors: NDArray[np.float32] = field(init=False)
+    truncated: NDArray[np.bool_] = field(init=False)
+    pending: deque[tuple[int, Tokens]] = field(default_factory=deque)
+    remaining: int = 0
+    came_at: float = field(default_factory=time.perf_counter)
+    queued_at: float = 0.0
     started_at: float = 0.0
     finished_at: float = 0.0
 
@@ -83,50 +97,61 @@ class _Unit:
 class EncodeBatcher:
     """Forms batches of texts under a token budget; whatever waits while one runs is the next.
 
-    Requests that wait take turns, a text each, so a long one does not hold up the others: it takes
-    more turns. A caller that is cancelled is dropped when the batch is formed. A batch that fails,
-    fails its own callers only.
+    A request goes from the event loop to the thread that tokenises, from there to one that
+    encodes, and back: the loop is not woken in between, and an encoding thread forms its next
+    batch itself, at once, of what waits at that moment. Requests that wait take turns, a text
+    each, so a long one does not hold up the others: it takes more turns. A caller that is
+    cancelled is dropped when the batch is formed. A batch that fails, fails its own callers only.
 
     Args:
-        encoder: Turns texts into vectors.
+        encoder: Turns texts into vectors; threads share it.
         batch_tokens: Most tokens of one batch; a single longer text is a batch by itself.
+        batches: How many run at a time.
     """
 
-    def __init__(self, encoder: TokenEncoder, *, batch_tokens: int) -> None:
+    def __init__(self, encoder: TokenEncoder, *, batch_tokens: int, batches: int = 1) -> None:
         self._encoder = encoder
         self._batch_tokens = batch_tokens
+        self._batches = batches
+        self._texts: SimpleQueue[_Ticket | None] = SimpleQueue()
+        self._changed = threading.Condition()  # guards what follows
         self._waiting: deque[_Ticket] = deque()
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self._work = asyncio.Event()
-        self._encode_thread = ThreadPoolExecutor(1, thread_name_prefix="encode")
-        self._tokenise_thread = ThreadPoolExecutor(1, thread_name_prefix="tokenise")
+        self._closed = False
+        self._begun = 0
         self.dropped = 0
+        # These belong to the event loop.
+        self._open: set[_Ticket] = set()
+        self._come_back = 0
+        self._came_back = asyncio.Event()
+        self.backlog = Backlog(batches)
 
     @property
     def stuck(self) -> bool:
         """A batch was begun and has not come back."""
-        return not self._idle.is_set()
+        return self._begun != self._come_back
 
     async def idle(self) -> None:
         """Waits until no batch is running."""
-        await self._idle.wait()
+        while self.stuck:
+            self._came_back.clear()
+            await self._came_back.wait()
 
     async def run(self) -> None:
         """Encodes batches until cancelled. Its end for another reason is a fault of the server."""
+        loop = asyncio.get_running_loop()
+        died: asyncio.Future[None] = loop.create_future()
+        self._start("tokenise", self._tokenise_all, died)
+        for _ in range(self._batches):
+            self._start("encode", self._encode_all, died)
         try:
-            while True:
-                await self._work.wait()
-                batch = self._form_batch()
-                if batch:
-                    await self._encode_batch(batch)
-                else:
-                    self._work.clear()
+            await died
         finally:
-            self._fail(self._waiting)
             # Not waited for: a batch that hangs must not hang the end of the process.
-            self._encode_thread.shutdown(wait=False, cancel_futures=True)
-            self._tokenise_thread.shutdown(wait=False, cancel_futures=True)
+            with self._changed:
+                self._closed = True
+                self._changed.notify_all()
+            self._texts.put(None)
+            _fail(tuple(self._open))
 
     async def encode(self, texts: Sequence[str]) -> EncodedTexts:
         """Encodes the texts of one request.
@@ -136,28 +161,93 @@ class EncodeBatcher:
 
         Raises:
             EncodingFailedError: The encoder failed on a batch that held one of them.
+            OverloadedError: What waits already takes longer than the caller's deadline.
         """
-        loop = asyncio.get_running_loop()
-        began = time.perf_counter()
-        tokens = await loop.run_in_executor(self._tokenise_thread, self._encoder.tokenise, texts)
+        if not texts:
+            nothing = np.empty((0, self._encoder.dimension), np.float32)
+            return EncodedTexts(nothing, np.empty(0, np.bool_), 0.0, 0.0, 0.0)
+        guess = sum(len(text) // _CHARACTERS_PER_TOKEN + 2 for text in texts)
+        self.backlog.require_time(guess, seconds_left())
+        ticket = _Ticket(texts, asyncio.get_running_loop().create_future(), guess)
         del texts  # they may be large, and the wait for a batch long
-        ticket = _Ticket(
-            np.empty((len(tokens), self._encoder.dimension), np.float32),
-            deque(enumerate(tokens)),
-            len(tokens),
-            loop.create_future(),
-        )
-        if tokens:
-            self._waiting.append(ticket)
-            self._work.set()
-            await ticket.future
+        await self._served(ticket)
         return EncodedTexts(
             ticket.vectors,
-            np.array([each.truncated for each in tokens], np.bool_),
-            tokenise_seconds=ticket.queued_at - began,
+            ticket.truncated,
+            tokenise_seconds=ticket.queued_at - ticket.came_at,
             queue_seconds=max(0.0, ticket.started_at - ticket.queued_at),
             encode_seconds=ticket.finished_at - ticket.started_at,
         )
+
+    async def _served(self, ticket: _Ticket) -> None:
+        if self._closed:
+            raise EncodingFailedError("The encoder was put out of service; call again.")
+        self._open.add(ticket)
+        self.backlog.add(ticket.outstanding)
+        self._texts.put(ticket)
+        try:
+            await ticket.future
+        finally:
+            self._open.discard(ticket)
+            with self._changed:
+                self._count_to(ticket, 0)
+
+    def _count_to(self, ticket: _Ticket, outstanding: int) -> None:
+        """Corrects how much of a ticket is still to do. Under the lock."""
+        self.backlog.add(outstanding - ticket.outstanding)
+        ticket.outstanding = outstanding
+
+    def _start(self, name: str, work: Callable[[], None], died: "asyncio.Future[None]") -> None:
+        def supervised() -> None:
+            try:
+                work()
+            except BaseException as error:  # noqa: BLE001  whatever it was, the process must know
+                _tell(died.get_loop(), _die, died, error)
+
+        threading.Thread(target=supervised, name=name, daemon=True).start()
+
+    def _tokenise_all(self) -> None:
+        while (ticket := self._texts.get()) is not None:
+            if not ticket.future.done():
+                self._tokenise(ticket)
+            elif ticket.future.cancelled():
+                self.dropped += 1
+
+    def _tokenise(self, ticket: _Ticket) -> None:
+        try:
+            tokens = self._encoder.tokenise(ticket.texts)
+        except Exception as error:  # noqa: BLE001  whatever it is, the next text may fare better
+            _log.error("tokenise_failed", texts=len(ticket.texts), error=place_of(error))
+            _tell(ticket.future.get_loop(), _fail, (ticket,))
+            return
+        finally:
+            ticket.texts = ()
+        ticket.vectors = np.empty((len(tokens), self._encoder.dimension), np.float32)
+        ticket.truncated = np.array([each.truncated for each in tokens], np.bool_)
+        ticket.pending.extend(enumerate(tokens))
+        ticket.remaining = len(tokens)
+        ticket.queued_at = time.perf_counter()
+        self._enqueue(ticket, sum(len(each.ids) for each in tokens))
+
+    def _enqueue(self, ticket: _Ticket, tokens: int) -> None:
+        with self._changed:
+            if ticket.outstanding:  # else its caller has gone
+                self._count_to(ticket, tokens)
+            self._waiting.append(ticket)
+            self._changed.notify()
+
+    def _encode_all(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._closed)
+                if self._closed:
+                    return
+                batch = self._form_batch()
+                self._begun += bool(batch)
+                if self._waiting:
+                    self._changed.notify()
+            if batch:
+                self._encode_batch(batch)
 
     def _form_batch(self) -> list[_Unit]:
         batch: list[_Unit] = []
@@ -177,37 +267,58 @@ class EncodeBatcher:
             self._waiting.rotate(-1)
         return batch
 
-    async def _encode_batch(self, batch: list[_Unit]) -> None:
-        loop = asyncio.get_running_loop()
+    def _encode_batch(self, batch: list[_Unit]) -> None:
+        loop = batch[0].ticket.future.get_loop()
         began = time.perf_counter()
         for unit in batch:
             unit.ticket.started_at = unit.ticket.started_at or began
-        tokens = [unit.tokens for unit in batch]
-        self._idle.clear()
         try:
-            vectors = await loop.run_in_executor(
-                self._encode_thread, self._encoder.encode_tokens, tokens
-            )
-            self._idle.set()
-            self._deliver(batch, vectors)
+            vectors = self._encoder.encode_tokens([unit.tokens for unit in batch])
+            for unit, vector in zip(batch, vectors, strict=True):
+                unit.ticket.vectors[unit.row] = vector
         except Exception as error:  # noqa: BLE001  whatever it is, the next batch may fare better
-            self._idle.set()
             _log.error("encode_failed", texts=len(batch), error=place_of(error))
-            self._fail(unit.ticket for unit in batch)
+            _tell(loop, self._give_up, batch)
+        else:
+            seconds = time.perf_counter() - began
+            self.backlog.measured(sum(len(unit.tokens.ids) for unit in batch), seconds)
+            _tell(loop, self._deliver, batch)
 
-    def _deliver(self, batch: list[_Unit], vectors: NDArray[np.float32]) -> None:
+    def _deliver(self, batch: list[_Unit]) -> None:
+        self._return()
         ended = time.perf_counter()
-        for unit, vector in zip(batch, vectors, strict=True):
+        for unit in batch:
             ticket = unit.ticket
-            ticket.vectors[unit.row] = vector
             ticket.remaining -= 1
-            if ticket.remaining == 0 and not ticket.future.done():
-                ticket.finished_at = ended
-                ticket.future.set_result(None)
-
-    def _fail(self, tickets: Iterable[_Ticket]) -> None:
-        for ticket in tickets:
             if not ticket.future.done():
-                ticket.future.set_exception(
-                    EncodingFailedError("The encoder failed on the texts of this request.")
-                )
+                with self._changed:
+                    self._count_to(ticket, ticket.outstanding - len(unit.tokens.ids))
+                if ticket.remaining == 0:
+                    ticket.finished_at = ended
+                    ticket.future.set_result(None)
+
+    def _give_up(self, batch: list[_Unit]) -> None:
+        self._return()
+        _fail(unit.ticket for unit in batch)
+
+    def _return(self) -> None:
+        self._come_back += 1
+        self._came_back.set()
+
+
+def _fail(tickets: Iterable[_Ticket]) -> None:
+    for ticket in tickets:
+        if not ticket.future.done():
+            ticket.future.set_exception(EncodingFailedError(_FAILED))
+
+
+def _die(died: "asyncio.Future[None]", error: BaseException) -> None:
+    if not died.done():
+        failure = RuntimeError("A thread of the batcher died.")
+        failure.__cause__ = error
+        died.set_exception(failure)
+
+
+def _tell(loop: asyncio.AbstractEventLoop, what: Callable[..., None], *args: object) -> None:
+    with suppress(RuntimeError):  # the loop has ended, and nobody listens
+        loop.call_soon_threadsafe(what, *args)

@@ -39,7 +39,7 @@ class MalformedMessageError(ServerError):
 
 
 class OverloadedError(ServerError):
-    """The server has as many requests in flight as it admits."""
+    """The server has as much in flight as it admits, or as can be done within the deadline."""
 
     reason = "OVERLOADED"
 

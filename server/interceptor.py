@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
@@ -16,6 +17,7 @@ import grpc.aio
 import structlog
 from google.protobuf.message import DecodeError
 
+from server import deadline
 from server.errors import DeadlineError, MalformedMessageError
 from server.logs import place_of
 from server.status import PointsmanError, code_of, message_of, reason_of, rich_status
@@ -137,7 +139,7 @@ class _Call:
         structlog.contextvars.bind_contextvars(request_id=self._request_id, method=self._method)
         context.set_trailing_metadata(((_REQUEST_ID, self._request_id),))
         try:
-            _require_time(context)
+            _begin(context)
             yield
         except (asyncio.CancelledError, GeneratorExit):
             self._end("DEADLINE_EXCEEDED" if _is_over(context) else "CANCELLED")
@@ -162,6 +164,11 @@ class _Call:
 
     def _end(self, code: str, *, log: bool = True, **fields: str) -> None:
         seconds = time.perf_counter() - self._began
+        # In the next turn of the loop, when the reply is on its way.
+        tell = partial(self._tell, code, seconds, log=log, **fields)
+        asyncio.get_running_loop().call_soon(tell)
+
+    def _tell(self, code: str, seconds: float, *, log: bool, **fields: str) -> None:
         self._observe(self._method, code, seconds)
         if log:
             write = _log.error if "error" in fields else _log.info
@@ -180,9 +187,12 @@ def _is_over(context: Context) -> bool:
     return remaining is not None and remaining <= 0
 
 
-def _require_time(context: Context) -> None:
-    if _is_over(context):
+def _begin(context: Context) -> None:
+    """Notes the deadline for all who queue work for this call."""
+    remaining = context.time_remaining()
+    if remaining is not None and remaining <= 0:
         raise DeadlineError("The deadline had passed when the request arrived; allow more time.")
+    deadline.begin(remaining)
 
 
 def _request_id(details: grpc.HandlerCallDetails) -> str:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from encoders.tokeniser import Tokens
 from server.batcher import EncodeBatcher
-from server.errors import EncodingFailedError
+from server.deadline import begin
+from server.errors import EncodingFailedError, OverloadedError
 
 DIMENSION = 2
 
@@ -46,8 +47,8 @@ def vector_of(text: str) -> tuple[float, float]:
 
 
 @asynccontextmanager
-async def running(encoder: FakeEncoder, batch_tokens: int = 16):
-    batcher = EncodeBatcher(encoder, batch_tokens=batch_tokens)
+async def running(encoder: FakeEncoder, batch_tokens: int = 16, batches: int = 1):
+    batcher = EncodeBatcher(encoder, batch_tokens=batch_tokens, batches=batches)
     task = asyncio.create_task(batcher.run())
     try:
         yield batcher
@@ -84,7 +85,7 @@ async def test_requests_that_wait_share_a_batch():
     encoder.gate.clear()
     async with running(encoder) as batcher:
         first = asyncio.create_task(batcher.encode(["a"]))
-        await until(lambda: batcher._work.is_set() and not batcher._waiting)
+        await until(lambda: batcher.stuck and not batcher._waiting)
         others = [asyncio.create_task(batcher.encode([text])) for text in ("bb", "cc")]
         await until(lambda: len(batcher._waiting) == 2)
         encoder.gate.set()
@@ -109,7 +110,7 @@ async def test_a_cancelled_caller_is_dropped_when_the_batch_is_formed():
     encoder.gate.clear()
     async with running(encoder) as batcher:
         running_one = asyncio.create_task(batcher.encode(["a"]))
-        await until(lambda: batcher._work.is_set() and not batcher._waiting)
+        await until(lambda: batcher.stuck and not batcher._waiting)
         doomed = asyncio.create_task(batcher.encode(["bbb"]))
         await until(lambda: len(batcher._waiting) == 1)
         doomed.cancel()
@@ -158,13 +159,11 @@ async def test_a_long_request_does_not_hold_up_a_short_one():
     async with running(encoder, batch_tokens=2) as batcher:
         long = asyncio.create_task(batcher.encode(["aa"] * 20))
         await until(lambda: batcher._waiting)
-        short = asyncio.create_task(batcher.encode(["bb"]))
+        short = asyncio.create_task(batcher.encode(["b"]))
         await until(lambda: len(batcher._waiting) == 2)
         encoder.gate.set()
-        await short
-        assert len(encoder.batches) <= 4
-        assert not long.done()
-        await long
+        await asyncio.gather(short, long)
+    assert encoder.batches.index([1]) <= 3
 
 
 async def test_an_encoder_that_miscounts_fails_its_batch_and_not_the_server():
@@ -194,7 +193,94 @@ async def test_those_who_wait_when_the_batcher_ends_are_told():
 
 async def test_the_end_of_the_batcher_ends_its_threads():
     encoder = FakeEncoder()
-    async with running(encoder) as batcher:
+    before = set(threading.enumerate())
+    async with running(encoder, batches=2) as batcher:
         await batcher.encode(["a"])
-    with pytest.raises(RuntimeError):
+        assert len(set(threading.enumerate()) - before) == 3
+    with pytest.raises(EncodingFailedError):
         await batcher.encode(["b"])
+    await until(lambda: not set(threading.enumerate()) - before)
+
+
+async def test_texts_that_cannot_be_tokenised_fail_their_caller_only():
+    encoder = FakeEncoder()
+    honest = encoder.tokenise
+    encoder.tokenise = lambda texts: honest([{"bad": None}.get(text, text) for text in texts])
+    async with running(encoder) as batcher:
+        good, bad = await asyncio.gather(
+            batcher.encode(["a"]), batcher.encode(["bad"]), return_exceptions=True
+        )
+    assert good.vectors.tolist() == [[1.0, ord("a")]]
+    assert isinstance(bad, EncodingFailedError)
+    assert batcher.backlog.tokens == 0
+
+
+async def test_a_thread_that_dies_ends_the_batcher():
+    encoder = FakeEncoder()
+    batcher = EncodeBatcher(encoder, batch_tokens=16)
+
+    def broken():
+        raise MemoryError
+
+    batcher._form_batch = broken
+    life = asyncio.create_task(batcher.run())
+    waiting = asyncio.create_task(batcher.encode(["a"]))
+    await asyncio.wait([life], timeout=10)
+    assert isinstance(life.exception(), RuntimeError)
+    with pytest.raises(EncodingFailedError):
+        await waiting
+
+
+async def test_batches_run_beside_each_other():
+    encoder = FakeEncoder()
+    meeting = threading.Barrier(2, timeout=10)
+    honest = encoder.encode_tokens
+
+    def encode_tokens(tokens):
+        meeting.wait()
+        return honest(tokens)
+
+    encoder.encode_tokens = encode_tokens
+    async with running(encoder, batch_tokens=1, batches=2) as batcher:
+        both = await asyncio.gather(batcher.encode(["a"]), batcher.encode(["b"]))
+        split = await batcher.encode(["c", "d"])
+    assert [each.vectors.tolist() for each in both] == [[[1.0, ord("a")]], [[1.0, ord("b")]]]
+    assert split.vectors.tolist() == [[1.0, ord("c")], [1.0, ord("d")]]
+
+
+@pytest.mark.parametrize("texts", [["aaaa"], ["aaaa", "bb"], ["x", "aaaa"]])
+async def test_the_backlog_is_empty_when_nothing_waits(texts):
+    async with running(FakeEncoder(), batch_tokens=4) as batcher:
+        gone = asyncio.create_task(batcher.encode(["ccc"]))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.gather(batcher.encode(texts), gone, return_exceptions=True)
+        await batcher.encode(["a"])
+        assert batcher.backlog.tokens == 0
+
+
+async def test_what_cannot_be_done_in_time_is_refused_before_any_work():
+    encoder = FakeEncoder()
+    async with running(encoder, batch_tokens=4) as batcher:
+        await batcher.encode(["aaaa"])
+        encoder.gate.clear()
+        held = asyncio.create_task(batcher.encode(["bbbb"]))
+        await until(lambda: batcher.stuck)
+        batcher.backlog._seconds_per_token = 1.0
+        with pytest.raises(OverloadedError) as refused:
+            await asyncio.create_task(within(2.0, batcher.encode(["cccc"])))
+        assert refused.value.retry_after > 2
+        patient = [
+            asyncio.create_task(within(None, batcher.encode(["dddd"]))),
+            asyncio.create_task(within(1000.0, batcher.encode(["eeee"]))),
+        ]
+        await until(lambda: len(batcher._waiting) == 2)
+        encoder.gate.set()
+        await asyncio.gather(held, *patient)
+        assert batcher.backlog.refused == 1
+        assert sum(map(len, encoder.batches)) == 4
+
+
+async def within(seconds: float, work):
+    begin(seconds)
+    return await work

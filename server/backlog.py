@@ -1,0 +1,67 @@
+"""How much is waiting for the encoder, and how long it will take."""
+
+import threading
+
+from server.errors import OverloadedError
+
+# Of a newly measured batch in the mean; the last dozen of them count.
+_SHARE = 0.1
+# What is promised holds though batches take a little longer than they did.
+_MARGIN = 1.2
+_SLACK_SECONDS = 0.01
+_LEAST_RETRY_SECONDS = 0.05
+
+
+class Backlog:
+    """Counts tokens that were taken in and have no vector yet, and measures how fast they go.
+
+    Threads share it.
+
+    Args:
+        workers: Batches that run at a time.
+    """
+
+    def __init__(self, workers: int = 1) -> None:
+        self._lock = threading.Lock()
+        self._workers = workers
+        self._seconds_per_token = 0.0
+        self.tokens = 0
+        self.refused = 0
+
+    def add(self, tokens: int) -> None:
+        """Takes tokens in; fewer than none takes them out again."""
+        with self._lock:
+            self.tokens += tokens
+
+    def measured(self, tokens: int, seconds: float) -> None:
+        """Notes what a batch took from its begin to its end."""
+        with self._lock:
+            each = seconds / max(tokens, 1)
+            share = _SHARE if self._seconds_per_token else 1.0
+            self._seconds_per_token += share * (each - self._seconds_per_token)
+
+    def seconds(self, tokens: int = 0) -> float:
+        """Returns how long it takes until what waits, and so many tokens more, have vectors."""
+        with self._lock:
+            return (self.tokens / self._workers + tokens) * self._seconds_per_token
+
+    def require_time(self, tokens: int, seconds_left: float | None) -> None:
+        """Refuses what could not be done before its caller has gone.
+
+        Args:
+            tokens: Of the request, about.
+            seconds_left: That the caller waits; None for ever.
+
+        Raises:
+            OverloadedError: What waits already takes too long.
+        """
+        if seconds_left is None:
+            return
+        needed = _MARGIN * self.seconds(tokens) + _SLACK_SECONDS
+        if self.tokens and needed > seconds_left:
+            self.refused += 1
+            raise OverloadedError(
+                f"The encoder is busy for about {needed:.2g} s with what came before, longer than "
+                "the request's deadline allows; call again after the delay, or allow more time.",
+                retry_after=max(_LEAST_RETRY_SECONDS, needed - seconds_left),
+            )
