@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from server.routers.registry import RouterRegistry
 from server.routers.shelf import EncoderShelf
 from server.routing import Routing, RoutingPipeline
 from server.settings import EncoderSettings, Settings
+from server.worker import EstimateWorker
 
 _log = structlog.get_logger(__name__)
 
@@ -81,7 +82,9 @@ async def open_engine(settings: Settings, parts: Parts) -> AsyncIterator[Engine]
         fit_thread = ThreadPoolExecutor(1, thread_name_prefix="calibrate")
         try:
             calibrations = Calibrations(memory, fit_thread)
-            yield _compose(encoder, memory, estimate_thread, calibrations, settings, parts)
+            admission = Admission(settings.limits.in_flight)
+            worker = EstimateWorker(estimate_thread, lambda: admission.in_flight <= 1)
+            yield _compose(encoder, memory, worker, admission, calibrations, settings, parts)
         finally:
             fit_thread.shutdown(wait=False, cancel_futures=True)
             estimate_thread.shutdown(wait=False, cancel_futures=True)
@@ -92,7 +95,8 @@ async def open_engine(settings: Settings, parts: Parts) -> AsyncIterator[Engine]
 def _compose(
     encoder: SentenceEncoder,
     memory: Memory,
-    estimate_thread: Executor,
+    worker: EstimateWorker,
+    admission: Admission,
     calibrations: Calibrations,
     settings: Settings,
     parts: Parts,
@@ -100,16 +104,14 @@ def _compose(
     shelf = EncoderShelf(parts, batch_tokens=settings.encoder.batch_tokens)
     served = shelf.lend(encoder)
     create_pools = settings.memory.create_pools
-    routing = Routing(memory, estimate_thread)
+    routing = Routing(memory, worker)
     loader = RouterLoader(settings.encoder, shelf, memory, served)
     routers = RouterRegistry(settings, loader, memory, parts, routing.warm_up)
     return Engine(
         encoders=shelf,
         memory=memory,
-        admission=Admission(settings.limits.in_flight),
-        pipeline=ScoringPipeline(
-            served, memory, estimate_thread, calibrations, create_pools=create_pools
-        ),
+        admission=admission,
+        pipeline=ScoringPipeline(served, memory, worker, calibrations, create_pools=create_pools),
         routers=routers,
         routing=RoutingPipeline(routers, routing),
         outcomes=OutcomeRecorder(served, memory, create_pools=create_pools),

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from concurrent.futures import Executor
 
 import numpy as np
 
@@ -29,6 +28,7 @@ from server.requests import (
     Written,
 )
 from server.spaces import is_joined, keeps_joined, require_pool, text_space, vector_space
+from server.worker import EstimateWorker
 
 _WARM_UP = ScoreRequest(
     pool="warm-up",
@@ -40,6 +40,8 @@ _WARM_UP = ScoreRequest(
     learn=False,
     sample_id="warm-up",
 )
+_FEW_NEIGHBOURS = 64
+_FEW_PRODUCTS = 200_000
 _LEARNING_REFUSED = (
     PoolNotFoundError,
     MemoryBusyError,
@@ -55,7 +57,7 @@ class ScoringPipeline:
     Args:
         served: Turns texts into vectors, in batches.
         memory: The pools.
-        estimate_thread: The one thread in which estimates run.
+        worker: Runs estimates.
         calibrations: Of the pools.
         create_pools: Whether an unknown pool is created by its first sample.
     """
@@ -64,7 +66,7 @@ class ScoringPipeline:
         self,
         served: ServedEncoder,
         memory: Memory,
-        estimate_thread: Executor,
+        worker: EstimateWorker,
         calibrations: Calibrations,
         *,
         create_pools: bool,
@@ -73,7 +75,7 @@ class ScoringPipeline:
         self._identity = served.identity
         self._memory = memory
         self._create_pools = create_pools
-        self._estimate_thread = estimate_thread
+        self._worker = worker
         self._calibrations = calibrations
 
     async def score(self, request: ScoreRequest) -> ScoreReply:
@@ -101,9 +103,8 @@ class ScoringPipeline:
         fit = None
         if request.estimator is EstimatorKind.CALIBRATED:
             fit = await self._calibrations.current(request.pool)
-        estimated = await asyncio.get_running_loop().run_in_executor(
-            self._estimate_thread, estimate_request, self._memory, request, embedded, fit
-        )
+        run = self._worker.run_small if _is_small(request, embedded) else self._worker.run
+        estimated = await run(estimate_request, self._memory, request, embedded, fit)
         timings.recall = estimated.recall_seconds
         timings.estimate = estimated.estimate_seconds
         timings.queue += time.perf_counter() - sent - timings.recall - timings.estimate
@@ -183,6 +184,15 @@ class ScoringPipeline:
             max_tokens=self._identity.max_tokens if encoded else 0,
             calibrated=estimated.calibrated,
         )
+
+
+def _is_small(request: ScoreRequest, embedded: Embedded) -> bool:
+    """Whether an estimate takes some 0.1 ms; measuring the answers is quadratic in their number."""
+    return (
+        request.estimator is not EstimatorKind.CALIBRATED
+        and request.neighbours <= _FEW_NEIGHBOURS
+        and len(embedded.answers) * embedded.answers.size <= _FEW_PRODUCTS
+    )
 
 
 def _texts(content: Texts, *, joined: bool) -> list[str]:

@@ -1,8 +1,6 @@
 """The straight way of one RoutePrompt: router, encode, score, choose."""
 
-import asyncio
 import time
-from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +14,7 @@ from server.requests import Decision, PromptVector, RouteReply, RouteRequest, Ti
 from server.routers.registry import RouterRegistry
 from server.routers.values import ServedRouter
 from server.spaces import pool_revision, prompt_space
+from server.worker import EstimateWorker
 
 _WARM_UP = RouteRequest(router="", prompt="Which model should answer this?")
 
@@ -34,12 +33,12 @@ class Routing:
 
     Args:
         memory: The pools.
-        estimate_thread: The one thread in which estimates run.
+        worker: Scores and chooses.
     """
 
-    def __init__(self, memory: Memory, estimate_thread: Executor) -> None:
+    def __init__(self, memory: Memory, worker: EstimateWorker) -> None:
         self._memory = memory
-        self._estimate_thread = estimate_thread
+        self._worker = worker
 
     async def route(self, router: ServedRouter, request: RouteRequest) -> RouteReply:
         """Chooses a model.
@@ -57,9 +56,8 @@ class Routing:
         self._require_answerable(router, request)
         prompt = await encode_prompt(router.served.encoder, request.prompt, timings)
         sent = time.perf_counter()
-        decided = await asyncio.get_running_loop().run_in_executor(
-            self._estimate_thread, self._decide, router, request, prompt
-        )
+        run = self._worker.run_small if router.is_quick else self._worker.run
+        decided = await run(self._decide, router, request, prompt)
         timings.queue += decided.began - sent
         timings.recall = decided.recall_seconds
         timings.estimate = decided.ended - decided.began - timings.recall

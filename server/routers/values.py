@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from scoring.memory import EmbeddingSpace
-from scoring.routers import Router, TemperatureCalibration
+from scoring.routers import RECALLING_KINDS, Router, TemperatureCalibration
 from server.encoding import ServedEncoder
-from server.routers.settings import AbstainingSettings
+from server.routers.settings import AbstainingSettings, PoolRouterSettings
+
+_FEW_NEIGHBOURS = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +41,13 @@ class ServedRouter:
     calibration: TemperatureCalibration | None = None
     abstain_below_probability: float | None = None
     revision: str = ""
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether scoring a prompt takes some 0.1 ms: where few samples, or none, are recalled."""
+        if isinstance(self.section, PoolRouterSettings):
+            return self.section.neighbours <= _FEW_NEIGHBOURS
+        return self.router.kind not in RECALLING_KINDS
 
 
 @dataclass(frozen=True, slots=True)

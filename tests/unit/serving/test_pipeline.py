@@ -19,6 +19,7 @@ from server.calibration import Calibrations
 from server.encoding import EncoderIdentity, ServedEncoder
 from server.pipeline import ScoringPipeline
 from server.requests import EmbeddingKind, EstimatorKind, ScoreRequest, Texts, Vectors
+from server.worker import EstimateWorker
 
 DIMENSION = 26
 
@@ -57,9 +58,8 @@ def make(memory, encoder):
         def make(*, create_pools=True) -> ScoringPipeline:
             served = ServedEncoder(encoder, EncoderIdentity("rev", DIMENSION, 256))
             calibrations = Calibrations(memory, estimate_thread)
-            return ScoringPipeline(
-                served, memory, estimate_thread, calibrations, create_pools=create_pools
-            )
+            worker = EstimateWorker(estimate_thread, lambda: False)
+            return ScoringPipeline(served, memory, worker, calibrations, create_pools=create_pools)
 
         yield make
 

@@ -22,6 +22,7 @@ from server.routers.settings import (
 from server.routers.values import ServedRouter
 from server.routing import Routing
 from server.spaces import pool_revision
+from server.worker import EstimateWorker
 
 OURS = EmbeddingSpace("encoder/rev/generation", 2)
 THEIRS = EmbeddingSpace("vectors/caller", 2)
@@ -54,6 +55,12 @@ def memory(tmp_path):
 def threads():
     with ThreadPoolExecutor(1) as threads:
         yield threads
+
+
+@pytest.fixture
+def worker(threads):
+    """Never at once: as where others are in flight."""
+    return EstimateWorker(threads, lambda: False)
 
 
 def over_pool(memory, kind, encoder, **section) -> ServedRouter:
@@ -92,7 +99,7 @@ def request(prompt="What?", **fields) -> RouteRequest:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("there_before", [True, False])
 async def test_a_pool_that_comes_in_another_space_meanwhile_is_not_asked(
-    memory, threads, kind, there_before
+    memory, worker, kind, there_before
 ):
     def recreate():
         if there_before:
@@ -103,20 +110,20 @@ async def test_a_pool_that_comes_in_another_space_meanwhile_is_not_asked(
         fill(memory)
     router = over_pool(memory, kind, Encoder(recreate), fallback="a")
     with pytest.raises(SpaceMismatchError):
-        await Routing(memory, threads).route(router, request())
+        await Routing(memory, worker).route(router, request())
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_what_a_pool_router_spends_on_recall_is_told(memory, threads, kind):
+async def test_what_a_pool_router_spends_on_recall_is_told(memory, worker, kind):
     fill(memory)
-    reply = await Routing(memory, threads).route(over_pool(memory, kind, Encoder()), request())
+    reply = await Routing(memory, worker).route(over_pool(memory, kind, Encoder()), request())
     timings = reply.timings
     assert timings.recall > 0
     assert timings.estimate > 0
     assert timings.queue + timings.recall + timings.estimate <= timings.total
 
 
-async def test_waiting_for_the_estimate_thread_is_queueing(memory, threads):
+async def test_waiting_for_the_estimate_thread_is_queueing(memory, threads, worker):
     busy, free = Event(), Event()
 
     def block():
@@ -126,7 +133,7 @@ async def test_waiting_for_the_estimate_thread_is_queueing(memory, threads):
     threads.submit(block)
     busy.wait(30)
     vector = PromptVector(np.ones(2, np.float32), OURS.id)
-    call = asyncio.create_task(Routing(memory, threads).route(trained(None), request(vector)))
+    call = asyncio.create_task(Routing(memory, worker).route(trained(None), request(vector)))
     await asyncio.sleep(0.2)
     free.set()
     timings = (await call).timings
@@ -140,20 +147,20 @@ async def test_waiting_for_the_estimate_thread_is_queueing(memory, threads):
         ({"candidates": ("a",), "denied": frozenset("a")}, NoCandidateError),
     ],
 )
-async def test_a_request_that_allows_no_model_is_not_encoded(memory, threads, fields, error):
+async def test_a_request_that_allows_no_model_is_not_encoded(memory, worker, fields, error):
     encoder = Encoder()
     with pytest.raises(error) as caught:
-        await Routing(memory, threads).route(trained(encoder), request(**fields))
+        await Routing(memory, worker).route(trained(encoder), request(**fields))
     assert caught.value.field == "denied"
     assert encoder.encoded == 0
 
 
 @pytest.mark.parametrize("section", [{}, {"fallback": "denied"}])
-async def test_a_router_without_its_pool_and_a_fallback_does_not_encode(memory, threads, section):
+async def test_a_router_without_its_pool_and_a_fallback_does_not_encode(memory, worker, section):
     encoder = Encoder()
     router = over_pool(memory, "knn", encoder, **section)
     with pytest.raises(RouterUnreadyError, match="'p'"):
-        await Routing(memory, threads).route(router, request(denied=frozenset(["denied"])))
+        await Routing(memory, worker).route(router, request(denied=frozenset(["denied"])))
     assert encoder.encoded == 0
 
 
@@ -167,11 +174,9 @@ async def test_a_router_without_its_pool_and_a_fallback_does_not_encode(memory, 
         (Threshold("b", "a", 0.0), {}, False),
     ],
 )
-async def test_an_unready_router_falls_back_within_the_policy(
-    memory, threads, rule, costs, allowed
-):
+async def test_an_unready_router_falls_back_within_the_policy(memory, worker, rule, costs, allowed):
     router = over_pool(memory, "knn", Encoder(), fallback="f", costs=costs)
-    call = Routing(memory, threads).route(router, request(policy=Policy(rule)))
+    call = Routing(memory, worker).route(router, request(policy=Policy(rule)))
     if allowed:
         decision = (await call).decision
         assert (decision.model, decision.abstained) == ("f", True)
@@ -181,9 +186,9 @@ async def test_an_unready_router_falls_back_within_the_policy(
             await call
 
 
-async def test_candidates_that_a_pool_does_not_know_yet_are_left_out(memory, threads):
+async def test_candidates_that_a_pool_does_not_know_yet_are_left_out(memory, worker):
     fill(memory)
-    routing = Routing(memory, threads)
+    routing = Routing(memory, worker)
     router = over_pool(memory, "knn", Encoder())
     reply = await routing.route(router, request(candidates=("new", "a")))
     assert reply.decision.model == "a"
