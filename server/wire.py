@@ -1,7 +1,10 @@
 """The gRPC server: every service, its interceptor and its limits."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
+from typing import cast
 
+import grpc
 import grpc.aio
 from grpc_reflection.v1alpha import reflection
 
@@ -47,20 +50,42 @@ def make_server(
             ("grpc.so_reuseport", 0),
         ],
     )
+    by_path = cast("grpc.aio.Server", _ByPath(server))
     scoring_service_pb2_grpc.add_ScoringServiceServicer_to_server(
-        ScoringServicer(engine.pipeline, engine.admission, draining, settings), server
+        ScoringServicer(engine.pipeline, engine.admission, draining, settings), by_path
     )
     routing_service_pb2_grpc.add_RoutingServiceServicer_to_server(
         RoutingServicer(engine.routing, engine.outcomes, engine.admission, draining, settings),
-        server,
+        by_path,
     )
     writes_in_flight = max(1, settings.memory.queue // 4)
     pools = Pools(engine.memory, engine.calibrations, writes_in_flight=writes_in_flight)
     admin_service_pb2_grpc.add_AdminServiceServicer_to_server(
-        AdminServicer(pools, engine.routers, engine.admission, settings), server
+        AdminServicer(pools, engine.routers, engine.admission, settings), by_path
     )
-    health.add_to(server)
+    health.add_to(by_path)
     if settings.reflection:
         names = (SCORING, ROUTING, ADMIN, "grpc.health.v1.Health", reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, server)
+        reflection.enable_server_reflection(names, by_path)
     return server
+
+
+class _ByPath:
+    """Takes handlers for a server that finds them by the path of a call.
+
+    Generated code also registers every method with the server's core, which then waits for a
+    call of each of them: nineteen futures that are made and waited for anew at every call, 0.1 ms.
+
+    Args:
+        server: Gets the handlers.
+    """
+
+    def __init__(self, server: grpc.aio.Server) -> None:
+        self._server = server
+
+    def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
+        """Passes the handlers on."""
+        self._server.add_generic_rpc_handlers(handlers)
+
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, object]) -> None:
+        """Registers nothing."""
