@@ -157,6 +157,8 @@ def item_error(error: Exception) -> types_pb2.ItemError:
 
 def _cut(text: str, most: int, size: Callable[[str], int]) -> str:
     """Returns a text, or its beginning and dots where it is larger than `most`."""
+    if 3 * len(text.encode()) <= most:  # none of the sizes is more
+        return text
     for place, taken in enumerate(accumulate(map(size, text))):
         if taken > most:
             return text[:place] + " ..."
