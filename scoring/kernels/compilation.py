@@ -24,11 +24,23 @@ _OPTIONS: dict[str, Any] = {
     "no_cfunc_wrapper": True,  # nobody calls kernels from C
 }
 _one_thread_at_a_time = threading.Lock()
+_dispatchers: list[Any] = []
+
+
+def dispatchers() -> tuple[Any, ...]:
+    """Returns Numba's dispatcher of every kernel that is defined so far."""
+    return tuple(_dispatchers)
+
+
+def _dispatcher(function: Callable[..., Any], *, parallel: bool = False) -> Any:  # noqa: ANN401  Numba has no types
+    dispatcher = numba.njit(parallel=parallel, **_OPTIONS)(function)
+    _dispatchers.append(dispatcher)
+    return dispatcher
 
 
 def request_kernel(function: F) -> F:
     """Compiles a serial kernel, for work of the size of a request."""
-    return cast("F", numba.njit(**_OPTIONS)(function))
+    return cast("F", _dispatcher(function))
 
 
 class DatasetKernel(Generic[P, R]):
@@ -41,7 +53,7 @@ class DatasetKernel(Generic[P, R]):
     __slots__ = ("compiled",)
 
     def __init__(self, function: Callable[P, R]) -> None:
-        self.compiled: Any = numba.njit(parallel=True, **_OPTIONS)(function)
+        self.compiled = _dispatcher(function, parallel=True)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Runs the kernel, after any other parallel kernel has finished."""
