@@ -20,9 +20,10 @@ def serve(
     assignments: SetFlag = None,
 ) -> None:
     """Serves until SIGTERM, then drains. Exit code 2 if it can't start, 1 if a part died."""
-    import asyncio
+    import uvloop
 
     from scoring.errors import ScoringError
+    from scoring.kernels.kept import keep_compiled
     from server.errors import ServerError, StartError
     from server.lifecycle import serve as serve_until_stopped
     from server.logs import configure_logs
@@ -39,7 +40,8 @@ def serve(
     try:
         settings = load_settings(config, {**parse_assignments(assignments or []), **given})
         configure_logs(settings.log)
-        asyncio.run(serve_until_stopped(settings))
+        keep_compiled(settings.encoder.cache.expanduser() / "kernels")
+        uvloop.run(serve_until_stopped(settings))
     except (ServerError, ScoringError) as error:
         refuse(error)
     except ExceptionGroup as group:
