@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from scoring.errors import InvalidArrayError
 from scoring.kernels.measure import measure
+from scoring.pairs import pair_count
 from scoring.validation import LARGEST_SQUARED_NORM, as_floats, refuse_vectors
 
 
@@ -62,7 +63,8 @@ def measure_answers(voters: Sequence[str], vectors: NDArray[np.float32]) -> Answ
         )
     index: dict[str, int] = {}
     voter_of = np.array([index.setdefault(voter, len(index)) for voter in voters], np.int64)
-    pairs, distances, agreement, norms = measure(floats, voter_of, len(index))
-    if not norms.max() <= LARGEST_SQUARED_NORM:
+    pairs, distances = np.empty(pair_count(len(index)), np.float32), np.empty(len(voters))
+    agreement, refused = measure(floats, voter_of, pairs, distances, LARGEST_SQUARED_NORM)
+    if refused:
         refuse_vectors(floats, field="vectors")
     return Answers(tuple(index), voter_of, pairs, distances, agreement)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scoring.errors import InvalidArrayError
 from scoring.kernels import dataset
 from scoring.kernels.judge import rank_noise, weigh_noise
+from scoring.kernels.nearest import nearest_of_block
 from scoring.kernels.request import conclude
 from scoring.validation import (
     LARGEST_SQUARED_NORM,
@@ -19,7 +20,7 @@ from scoring.validation import (
 )
 
 _EMBEDDINGS = ("samples", "voters", "dimensions")
-_QUERIES_AT_ONCE = 256
+_PRODUCTS_AT_ONCE = 1 << 23
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,8 +66,10 @@ def fit_global(
     rows = _pair_rows(floats, present)
     sums = np.asarray(np.nansum(rows, axis=0, dtype=np.float64))
     counts = np.count_nonzero(~np.isnan(rows), axis=0)
-    noise, weight, order, *_ = conclude(sums, counts, np.arange(voters, dtype=np.int64), voters)
-    return NoiseFit(noise, weight, order)
+    fit = NoiseFit(np.empty(voters), np.empty(voters), np.empty(voters, np.int64))
+    everyone = np.arange(voters, dtype=np.int64)
+    conclude(sums, counts, everyone, voters, fit.noise_variance, fit.weight, fit.order)
+    return fit
 
 
 def _closed_form(embeddings: NDArray[np.float32]) -> NoiseFit:
@@ -80,7 +83,10 @@ def _closed_form(embeddings: NDArray[np.float32]) -> NoiseFit:
     noise = np.full(voters, np.nan)
     if voters > 2:
         noise = ((voters - 1) * means - total) / ((voters - 1) * (voters - 2))
-    return NoiseFit(noise, weigh_noise(noise, scale), rank_noise(noise, scale)[0])
+    fit = NoiseFit(noise, np.empty(voters), np.empty(voters, np.int64))
+    weigh_noise(noise, scale, fit.weight)
+    rank_noise(noise, scale, fit.order)
+    return fit
 
 
 def fit_local(
@@ -161,18 +167,45 @@ def nearest_prompts(vectors: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     floats = as_floats(vectors, field="vectors", axes=("prompts", "dimensions"))
     if k < 1:
         raise InvalidArrayError(f"k is {k}; give at least 1, the prompt itself.", field="k")
-    points = floats.astype(np.float64)
-    norms = np.einsum("nd,nd->n", points, points)
+    norms = np.einsum("nd,nd->n", floats, floats, dtype=np.float64)
     if not norms.max() <= LARGEST_SQUARED_NORM:
         refuse_vectors(floats, field="vectors")
-    nearest = np.empty((len(points), min(k, len(points))), np.int64)
-    for start in range(0, len(points), _QUERIES_AT_ONCE):
-        block = slice(start, start + _QUERIES_AT_ONCE)
-        distances = norms - 2 * points[block] @ points.T
-        rows = np.arange(len(distances))
-        distances[rows, start + rows] = -np.inf
-        nearest[block] = _smallest(distances, nearest.shape[1])
-    return nearest
+    found = np.empty((len(floats), min(k, len(floats))), np.int64)
+    certain = np.empty(len(floats), np.bool_)
+    error = _product_error(floats.shape[1], float(norms.max()))
+    step = _queries_at_once(len(floats))
+    for start in range(0, len(floats), step):
+        block = slice(start, start + step)
+        products = floats[block] @ floats.T
+        certain[block] = nearest_of_block(floats, norms, products, start, error, found[block])
+    _settle_uncertain(floats, norms, np.flatnonzero(~certain), found)
+    return found
+
+
+def _queries_at_once(prompts: int) -> int:
+    return max(1, _PRODUCTS_AT_ONCE // prompts)
+
+
+def _product_error(dimension: int, largest: float) -> float:
+    """How far a float32 product of vectors of at most this squared norm may be out."""
+    rounding, tiniest = np.finfo(np.float32).eps, np.finfo(np.float32).tiny
+    return float(dimension * (rounding * largest + tiniest))
+
+
+def _settle_uncertain(
+    floats: NDArray[np.float32],
+    norms: NDArray[np.float64],
+    prompts: NDArray[np.int64],
+    nearest: NDArray[np.int64],
+) -> None:
+    """Compares these prompts with all others in float64: so many are about as near as the last."""
+    points = floats.astype(np.float64) if prompts.size else floats
+    step = _queries_at_once(len(floats))
+    for start in range(0, len(prompts), step):
+        some = prompts[start : start + step]
+        distances = norms - 2 * points[some] @ points.T
+        distances[np.arange(len(some)), some] = -np.inf
+        nearest[some] = _smallest(distances, nearest.shape[1])
 
 
 def _smallest(distances: NDArray[np.float64], k: int) -> NDArray[np.int64]:

@@ -45,6 +45,8 @@ def measure_features(
     if characters is not None:
         lengths = np.log1p(as_list(characters, np.int64, field="characters", length=generations))
     table = np.column_stack([relevance, lengths])
+    if generations == len(answers.voters):
+        return table.astype(np.float32)
     sums = np.zeros((len(answers.voters), len(FEATURES)))
     np.add.at(sums, answers.voter_of, table)
     return (sums / answers.samples_per_voter[:, None]).astype(np.float32)

@@ -20,6 +20,8 @@ def kernel_form(array: ArrayLike, dtype: type[N], *, field: str) -> NDArray[N]:
     Raises:
         InvalidArrayError: It can't be read as numbers of this type.
     """
+    if type(array) is np.ndarray and array.flags.carray and array.dtype == dtype:
+        return array
     try:
         given = np.asarray(array)
     except ValueError as error:
@@ -93,11 +95,7 @@ def as_distances(array: ArrayLike, *, field: str, pairs: int) -> NDArray[np.floa
     Raises:
         InvalidArrayError: It has another shape, or holds a negative number or infinity.
     """
-    rows = kernel_form(array, np.float32, field=field)
-    if rows.ndim != 2 or rows.shape[1] != pairs:
-        raise InvalidArrayError(
-            f"{field} has shape {rows.shape}; give (samples, {pairs}).", field=field
-        )
+    rows = as_rows(array, field=field, pairs=pairs)
     if (rows < 0).any() or np.isinf(rows).any():
         raise InvalidArrayError(
             f"{field} holds a negative number or infinity; give squared distances, "
@@ -107,17 +105,41 @@ def as_distances(array: ArrayLike, *, field: str, pairs: int) -> NDArray[np.floa
     return rows
 
 
-def as_list(array: ArrayLike, dtype: type[N], *, field: str, length: int) -> NDArray[N]:
-    """Returns an array of one axis, of a given length, of finite numbers.
+def as_rows(array: ArrayLike, *, field: str, pairs: int) -> NDArray[np.float32]:
+    """Returns rows of numbers, (k, pairs) float32; k may be 0. Looks at none of them.
 
     Raises:
-        InvalidArrayError: It has another shape, or holds NaN or infinity.
+        InvalidArrayError: It has another shape.
+    """
+    rows = kernel_form(array, np.float32, field=field)
+    if rows.ndim != len(("samples", "pairs")) or rows.shape[1] != pairs:
+        raise InvalidArrayError(
+            f"{field} has shape {rows.shape}; give (samples, {pairs}).", field=field
+        )
+    return rows
+
+
+def as_vector(array: ArrayLike, dtype: type[N], *, field: str, length: int) -> NDArray[N]:
+    """Returns an array of one axis, of a given length. Looks at none of its numbers.
+
+    Raises:
+        InvalidArrayError: It has another shape.
     """
     numbers = kernel_form(array, dtype, field=field)
     if numbers.shape != (length,):
         raise InvalidArrayError(
             f"{field} has shape {numbers.shape}; give ({length},).", field=field
         )
+    return numbers
+
+
+def as_list(array: ArrayLike, dtype: type[N], *, field: str, length: int) -> NDArray[N]:
+    """Returns an array of one axis, of a given length, of finite numbers.
+
+    Raises:
+        InvalidArrayError: It has another shape, or holds NaN or infinity.
+    """
+    numbers = as_vector(array, dtype, field=field, length=length)
     if not np.isfinite(numbers).all():
         raise InvalidArrayError(f"{field} holds NaN or infinity; give finite sums.", field=field)
     return numbers

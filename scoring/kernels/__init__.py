@@ -31,9 +31,12 @@ def row_contrasts(row: NDArray[np.float32], voters: int) -> NDArray[np.float64]:
 def warm_up() -> None:
     """Compiles every kernel that a request may run, by running each once on three voters."""
     vectors, voters = np.eye(3, dtype=np.float32), np.arange(3, dtype=np.int64)
-    pairs = measure(vectors, voters, 3)[0]
+    pairs = np.zeros(3, np.float32)
+    measure(vectors, voters, pairs, np.zeros(3), 1.0)
     row_contrasts(pairs, 3)
     squared_distances(vectors, vectors[0])
     sums, counts = np.zeros(3), np.zeros(3, np.int64)
     totals = (sums, counts, sums, sums, counts, counts)
-    estimate(totals, pairs[None], 3, pairs, voters, 3)
+    noise, weight = np.zeros(3), np.zeros(3)
+    order, used = np.zeros(3, np.int64), np.zeros(3, np.int64)
+    estimate(totals, pairs[None], 3, pairs, voters, 3, noise, weight, order, used)

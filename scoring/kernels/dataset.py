@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from scoring.kernels.compilation import DatasetKernel, request_kernel
 from scoring.kernels.contrasts import Floats, Integers, Row, column
-from scoring.kernels.measure import inner_product, squared_distance
+from scoring.kernels.measure import inner_product
 from scoring.kernels.request import add_row, conclude
 
 Flags: TypeAlias = NDArray[np.bool_]
@@ -16,6 +16,16 @@ Flags: TypeAlias = NDArray[np.bool_]
 # Samples that one thread adds up before it looks for more: the sums don't depend
 # on the number of threads.
 BLOCK = 64
+
+
+@request_kernel
+def squared_distance(one: Row, other: Row) -> float:
+    """Returns |a - b|^2 of two float32 vectors, in float64."""
+    total = 0.0
+    for cell in range(one.shape[0]):
+        step = np.float64(one[cell]) - np.float64(other[cell])
+        total += step * step
+    return total
 
 
 @request_kernel
@@ -144,15 +154,12 @@ def judge_neighbours(
     voters = noise.shape[0]
     sums, counts = np.zeros(rows.shape[1]), np.zeros(rows.shape[1], np.int64)
     used, position = np.zeros(voters, np.int64), np.zeros(voters, np.int64)
+    seen = np.zeros(voters, np.int64)
     for voter in range(voters):
         position[voter] = voter
     for place in range(neighbours.shape[0]):
-        add_row(rows[neighbours[place]], voters, sums, counts, used, position)
-    estimate = conclude(sums, counts, position, voters)
-    for voter in range(voters):
-        noise[voter] = estimate[0][voter]
-        weight[voter] = estimate[1][voter]
-        order[voter] = estimate[2][voter]
+        add_row(rows[neighbours[place]], voters, sums, counts, used, position, seen)
+    conclude(sums, counts, position, voters, noise, weight, order)
 
 
 @DatasetKernel

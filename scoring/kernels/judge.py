@@ -35,19 +35,19 @@ def scale_of(sums: Floats, counts: Integers, position: Integers) -> float:
         counts: (V(V-1)/2,) samples that have the pair.
         position: (K,) places of the voters judged, among the V.
     """
-    pairs = position.shape[0] * (position.shape[0] - 1) // 2
-    their_sums, their_counts = np.zeros(pairs), np.zeros(pairs, np.int64)
+    total, samples = 0.0, 0
     for j in range(position.shape[0]):
         for i in range(j):
             cell = column(position[i], position[j])
-            their_sums[column(i, j)] = sums[cell]
-            their_counts[column(i, j)] = counts[cell]
-    scale = mean_distance(their_sums, their_counts)
+            if counts[cell] > 0:
+                total += sums[cell]
+                samples += counts[cell]
+    scale = total / max(samples, 1)
     return scale if scale > 0 else mean_distance(sums, counts)
 
 
 @request_kernel
-def rank_noise(noise: Floats, scale: float) -> tuple[Integers, int]:
+def rank_noise(noise: Floats, scale: float, order: Integers) -> int:
     """Orders voters by noise ascending, NaN last.
 
     Voters within `TIE` of the best are equal: they keep their own order, so that
@@ -56,16 +56,16 @@ def rank_noise(noise: Floats, scale: float) -> tuple[Integers, int]:
     Args:
         noise: (K,) noise variances, NaN where unknown.
         scale: As from `scale_of`.
+        order: (K,) filled with voters, best first.
 
     Returns:
-        (K,) voters, best first, and how many of them are as good as the first.
+        How many of them are as good as the first.
     """
     voters, best = noise.shape[0], np.inf
     for voter in range(voters):
         if noise[voter] < best:
             best = noise[voter]
-    keys, order = np.zeros(voters), np.zeros(voters, np.int64)
-    ties = 0
+    keys, ties = np.zeros(voters), 0
     for voter in range(voters):
         keys[voter] = np.inf if np.isnan(noise[voter]) else noise[voter]
         if keys[voter] <= best + TIE * scale:
@@ -76,12 +76,12 @@ def rank_noise(noise: Floats, scale: float) -> tuple[Integers, int]:
             order[place] = order[place - 1]
             place -= 1
         order[place] = voter
-    return order, ties
+    return ties
 
 
 @request_kernel
-def weigh_noise(noise: Floats, scale: float) -> Floats:
-    """Returns weights in proportion to 1 / max(noise, FLOOR * scale), that sum to 1.
+def weigh_noise(noise: Floats, scale: float, weight: Floats) -> None:
+    """Fills in weights in proportion to 1 / max(noise, FLOOR * scale), that sum to 1.
 
     A voter of unknown noise weighs 0, unless all are unknown: then all weigh the
     same. So do all known voters where every distance is zero.
@@ -89,16 +89,13 @@ def weigh_noise(noise: Floats, scale: float) -> Floats:
     Args:
         noise: (K,) noise variances, NaN where unknown.
         scale: As from `scale_of`.
-
-    Returns:
-        (K,) weights, finite, at least 0.
+        weight: (K,) takes them: finite, at least 0.
     """
     floor, total = FLOOR * scale, 0.0
-    weights = np.zeros(noise.shape[0])
-    for voter in range(weights.shape[0]):
+    for voter in range(weight.shape[0]):
+        weight[voter] = 0.0
         if not np.isnan(noise[voter]):
-            weights[voter] = floor / noise[voter] if noise[voter] > floor else 1.0
-            total += weights[voter]
-    for voter in range(weights.shape[0]):
-        weights[voter] = weights[voter] / total if total > 0 else 1.0 / weights.shape[0]
-    return weights
+            weight[voter] = floor / noise[voter] if noise[voter] > floor else 1.0
+            total += weight[voter]
+    for voter in range(weight.shape[0]):
+        weight[voter] = weight[voter] / total if total > 0 else 1.0 / weight.shape[0]

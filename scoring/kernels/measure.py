@@ -1,23 +1,9 @@
 """The serial kernel that measures the answers of one request."""
 
-from typing import TypeAlias
-
 import numpy as np
 
 from scoring.kernels.compilation import request_kernel
 from scoring.kernels.contrasts import Floats, Integers, Row, column
-
-Measured: TypeAlias = tuple[Row, Floats, float, Floats]
-
-
-@request_kernel
-def squared_distance(one: Row, other: Row) -> float:
-    """Returns |a - b|^2 of two float32 vectors, in float64."""
-    total = 0.0
-    for cell in range(one.shape[0]):
-        step = np.float64(one[cell]) - np.float64(other[cell])
-        total += step * step
-    return total
 
 
 @request_kernel
@@ -30,52 +16,60 @@ def inner_product(one: Row, other: Row) -> float:
 
 
 @request_kernel
-def mean_cosine(vectors: Row, voter_of: Integers, norms: Floats) -> float:
-    """Returns the mean cosine between vectors of different voters, NaN where there are none."""
-    total, crossings = 0.0, 0
-    for b in range(vectors.shape[0]):
-        for a in range(b):
-            if voter_of[a] != voter_of[b]:
-                crossings += 1
-                if norms[a] > 0 and norms[b] > 0:
-                    length = np.sqrt(norms[a]) * np.sqrt(norms[b])
-                    total += inner_product(vectors[a], vectors[b]) / length
-    return min(max(total / crossings, -1.0), 1.0) if crossings > 0 else np.nan
+def compare(one: Row, other: Row) -> tuple[float, float]:
+    """Returns |a - b|^2 and a . b of two float32 vectors, in float64, reading them once."""
+    apart, along = 0.0, 0.0
+    for cell in range(one.shape[0]):
+        left, right = np.float64(one[cell]), np.float64(other[cell])
+        step = left - right
+        apart += step * step
+        along += left * right
+    return apart, along
 
 
 @request_kernel
-def measure(vectors: Row, voter_of: Integers, voters: int) -> Measured:
+def measure(
+    vectors: Row, voter_of: Integers, pairs: Row, means: Floats, limit: float
+) -> tuple[float, int]:
     """Measures the answers of one request against each other.
 
     Args:
         vectors: (g, d) float32.
         voter_of: (g,) index of the voter of each answer.
-        voters: K.
+        pairs: (K(K-1)/2,) float32, takes the mean squared distance of each two
+            voters over all pairs of their answers.
+        means: (g,) takes the mean squared distance of each answer to those of
+            other voters, 0 with one voter.
+        limit: Largest usable squared norm.
 
     Returns:
-        (K(K-1)/2,) float32 mean squared distance of each two voters over all
-        pairs of their answers; (g,) mean squared distance of each answer to those
-        of other voters, 0 with one voter; the mean cosine between answers of
-        different voters, NaN with one voter; (g,) squared norms.
+        The mean cosine between answers of different voters, NaN with one voter;
+        and how many vectors have another norm.
     """
-    answers, pairs = vectors.shape[0], voters * (voters - 1) // 2
-    sums, counts = np.zeros(pairs), np.zeros(pairs)
-    means, others, norms = np.zeros(answers), np.zeros(answers), np.zeros(answers)
+    answers = vectors.shape[0]
+    sums, counts = np.zeros(pairs.shape[0]), np.zeros(pairs.shape[0])
+    others, lengths = np.zeros(answers), np.zeros(answers)
+    refused, cosines, crossings = 0, 0.0, 0
     for b in range(answers):
-        norms[b] = inner_product(vectors[b], vectors[b])
+        norm = inner_product(vectors[b], vectors[b])
+        refused += not norm <= limit
+        lengths[b], means[b] = np.sqrt(norm), 0.0
         for a in range(b):
             if voter_of[a] != voter_of[b]:
                 cell = column(voter_of[a], voter_of[b])
-                distance = squared_distance(vectors[a], vectors[b])
+                distance, product = compare(vectors[a], vectors[b])
                 sums[cell] += distance
                 counts[cell] += 1
                 means[a] += distance
                 means[b] += distance
                 others[a] += 1
                 others[b] += 1
-    row = np.zeros(pairs, np.float32)
-    for cell in range(pairs):
-        row[cell] = sums[cell] / counts[cell]
+                crossings += 1
+                if lengths[a] > 0 and lengths[b] > 0:
+                    cosines += product / (lengths[a] * lengths[b])
+    for cell in range(pairs.shape[0]):
+        pairs[cell] = sums[cell] / counts[cell]
     for answer in range(answers):
         means[answer] /= max(others[answer], 1.0)
-    return row, means, mean_cosine(vectors, voter_of, norms), norms
+    cosine = min(max(cosines / crossings, -1.0), 1.0) if crossings > 0 else np.nan
+    return cosine, refused

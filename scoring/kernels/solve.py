@@ -87,6 +87,29 @@ def substitute(factor: Floats, values: Floats) -> None:
 
 
 @request_kernel
+def common_count(counts: Integers) -> int:
+    """Returns how many samples each pair has, 0 where that is not the same number for all."""
+    for cell in range(counts.shape[0]):
+        if counts[cell] != counts[0]:
+            return 0
+    return int(counts[0])
+
+
+@request_kernel
+def solve_complete(sums: Floats, count: int, noise: Floats) -> None:
+    """Fills in [(K-1) S_i - T] / [(K-1)(K-2)], where every pair has so many samples."""
+    others, total = noise.shape[0] - 1, 0.0
+    for j in range(noise.shape[0]):
+        first = j * (j - 1) // 2
+        for i in range(j):
+            noise[i] += sums[first + i]
+            noise[j] += sums[first + i]
+            total += sums[first + i]
+    for voter in range(noise.shape[0]):
+        noise[voter] = (others * noise[voter] - total) / (others * (others - 1.0) * count)
+
+
+@request_kernel
 def solve_noise(sums: Floats, counts: Integers, voters: int) -> Floats:
     """Returns the least-squares noise of every voter.
 
@@ -102,7 +125,11 @@ def solve_noise(sums: Floats, counts: Integers, voters: int) -> Floats:
     Returns:
         (V,) noise variances, NaN where the pairs don't determine them.
     """
-    known, noise = identify(counts, voters), np.zeros(voters)
+    noise = np.zeros(voters)
+    if voters > 2 and common_count(counts) > 0:
+        solve_complete(sums, common_count(counts), noise)
+        return noise
+    known = identify(counts, voters)
     matrix = np.zeros((voters, voters))
     for j in range(voters):
         for i in range(j):

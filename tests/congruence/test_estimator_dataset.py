@@ -93,3 +93,19 @@ assert len(fits) == 200 and len(set(fits)) == 1
 def test_many_threads_may_fit_at_once_on_the_layer_that_forbids_it():
     environment = {**os.environ, "NUMBA_THREADING_LAYER": "workqueue", "NUMBA_NUM_THREADS": "2"}
     subprocess.run([sys.executable, "-c", CROWD], env=environment, check=True)
+
+
+@given(st.integers(1, 60), st.integers(1, 12), st.integers(0, 2**32 - 1))
+@settings(max_examples=60)
+def test_nearest_prompts_are_as_near_as_those_of_a_full_sort(count, k, seed):
+    # Few places, so that most prompts are equal to others; some lie apart by less than the
+    # rounding of float32 products.
+    rng = np.random.default_rng(seed)
+    vectors = (rng.integers(0, 3, (count, 2)) * rng.choice([1, 1e-4, 300])).astype(np.float32)
+    vectors += np.float32(rng.choice([0, 1000]))
+    distances = np.square(vectors[:, None].astype(np.float64) - vectors).sum(axis=2)
+    nearest = nearest_prompts(vectors, k)
+    found = np.take_along_axis(distances, nearest, axis=1)
+    np.testing.assert_allclose(found, np.sort(distances, axis=1)[:, :k], atol=1e-8)
+    assert nearest[:, 0].tolist() == list(range(count))
+    assert all(len(set(row)) == len(row) for row in nearest.tolist())
