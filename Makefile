@@ -4,11 +4,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 GENERATOR := .venv-gen
+MLSERVER := .venv-mlserver
 STUBS := clients/python/src
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 BASELINE := proto/baseline.binpb
 
-.PHONY: quickstart test check pytest lint types contract gen fresh docs wheels clean
+.PHONY: quickstart test check pytest lint types contract gen fresh docs bench wheels mlserver clean
 
 quickstart: $(VENV)/runtime ## Installs, starts a server, ranks the examples, stops it
 	$(BIN)/python examples/quickstart.py
@@ -51,6 +52,9 @@ fresh: $(VENV)/dev $(GENERATOR)/ready ## What is generated is what is committed
 	$(BIN)/python -c "from server.reference import errors_page; print(errors_page(), end='')" | diff - docs/errors.md
 	$(BIN)/python -c "from server.reference import metrics_page; print(metrics_page(), end='')" | diff - docs/metrics.md
 
+bench: $(VENV)/dev ## Measures everything, and writes it into the page of measurements
+	$(BIN)/python -m benchmarks.speed --json benchmarks/results.json --write benchmarks/RESULTS.md
+
 define generate
 	$(GENERATOR)/bin/python -m grpc_tools.protoc -Iproto \
 		--plugin=protoc-gen-mypy=$(GENERATOR)/bin/protoc-gen-mypy \
@@ -85,8 +89,15 @@ $(GENERATOR)/ready: requirements/generate.txt
 	$(GENERATOR)/bin/pip install --quiet --disable-pip-version-check -r requirements/generate.txt
 	@touch $@
 
+mlserver: $(MLSERVER)/ready ## Installs what the benchmarks compare the service with
+
+$(MLSERVER)/ready: requirements/mlserver.txt
+	$(PYTHON) -m venv $(MLSERVER)
+	$(MLSERVER)/bin/pip install --quiet --disable-pip-version-check -r requirements/mlserver.txt
+	@touch $@
+
 wheels: $(VENV)/dev ## Builds what is installed elsewhere
 	$(BIN)/pip wheel --quiet --no-deps -w dist clients/python .
 
 clean:
-	rm -rf $(VENV) $(GENERATOR) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(GENERATOR) $(MLSERVER) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from server.cli.bench import app as bench_app
 from server.cli.calibrate import calibrate
 from server.cli.config import app as config_app
 from server.cli.evaluate import app as evaluate_app
@@ -32,6 +33,7 @@ app.command()(export_ranker)
 app.add_typer(config_app, name="config")
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(report_app, name="report")
+app.add_typer(bench_app, name="bench")
 
 
 @app.command()

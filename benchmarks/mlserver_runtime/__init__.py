@@ -1,0 +1,1 @@
+"""MLServer, doing what Pointsman does with the same parts."""
