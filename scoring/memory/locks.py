@@ -15,26 +15,32 @@ class SharedLock:
     """
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
+        self._mutex = threading.Lock()
+        self._changed = threading.Condition(self._mutex)
         self._readers = 0
         self._waiting = 0
         self._writer = False
         self._phase = 0
+        self._reading = _Reading(self)
 
-    @contextmanager
-    def read(self) -> Iterator[None]:
-        """Holds off the writer, not other readers."""
-        self._enter()
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._readers -= 1
-                if not self._readers:
-                    self._changed.notify_all()
+    def read(self) -> "_Reading":
+        """Holds off the writer, not other readers, inside a `with`."""
+        return self._reading
 
-    def _enter(self) -> None:
-        with self._changed:
+    def try_enter(self) -> bool:
+        """Lets a reader in if the writer is neither in nor waiting; says whether it did.
+
+        Who was let in must `leave`.
+        """
+        with self._mutex:
+            if self._writer:
+                return False
+            self._readers += 1
+            return True
+
+    def enter(self) -> None:
+        """Lets a reader in, after one write at most."""
+        with self._mutex:
             if not self._writer:
                 self._readers += 1
                 return
@@ -43,17 +49,39 @@ class SharedLock:
             phase = self._phase
             self._changed.wait_for(lambda: self._phase != phase)
 
+    def leave(self) -> None:
+        """Lets a reader out."""
+        with self._mutex:
+            self._readers -= 1
+            if self._writer and not self._readers:
+                self._changed.notify_all()
+
     @contextmanager
     def write(self) -> Iterator[None]:
         """Holds off everybody. Only one thread may ever ask for this."""
-        with self._changed:
+        with self._mutex:
             self._writer = True
             self._changed.wait_for(lambda: not self._readers)
         try:
             yield
         finally:
-            with self._changed:
+            with self._mutex:
                 self._writer = False
                 self._readers, self._waiting = self._waiting, 0
                 self._phase += 1
                 self._changed.notify_all()
+
+
+class _Reading:
+    """The `with` of a reader. One for all: it keeps nothing of any of them."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self, lock: SharedLock) -> None:
+        self._lock = lock
+
+    def __enter__(self) -> None:
+        self._lock.enter()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.leave()
