@@ -110,5 +110,8 @@ class AgreementTable:
 
     def rows(self, slots: NDArray[np.int64]) -> NDArray[np.float32]:
         """Whole rows (n, P) float32 of the pool, NaN where a pair is missing."""
-        parts = [block.distances[slots] for block in self._blocks]
-        return np.concatenate([np.zeros((len(slots), 0), np.float32), *parts], axis=1)
+        found = np.empty((len(slots), pair_count(len(self._blocks))), np.float32)
+        for voter, block in enumerate(self._blocks[1:], 1):
+            first = pair_count(voter)
+            found[:, first : first + voter] = block.distances[slots]
+        return found

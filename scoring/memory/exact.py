@@ -8,6 +8,8 @@ from scoring.kernels.distances import squared_distances
 Found = tuple[NDArray[np.int64], NDArray[np.float32]]
 """Numbers of samples (n,) and their squared distances (n,), nearest first."""
 
+NOTHING: Found = (np.zeros(0, np.int64), np.zeros(0, np.float32))
+
 _SMALLEST = 64
 
 
@@ -80,6 +82,8 @@ class ExactBuffer:
 
     def search(self, vector: NDArray[np.float32], k: int) -> Found:
         """The `k` nearest to `vector` (d,) by squared distance, or fewer."""
+        if not self.live:
+            return NOTHING
         alive = self._alive[self._head : self._tail]
         squared = squared_distances(self._vectors[self._head : self._tail], vector)
         return nearest(self._seqs[self._head : self._tail][alive], squared[alive], k)

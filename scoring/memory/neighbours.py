@@ -71,8 +71,11 @@ class NeighbourIndex:
         """The `k` nearest to `vector` (d,) by squared distance, or fewer, nearest first."""
         found = [segment.search(vector, k) for segment in self.segments]
         found += [self._recent.search(vector, k), self._elders.search(vector, k)]
-        seqs = np.concatenate([part[0] for part in found])
-        return nearest(seqs, np.concatenate([part[1] for part in found]), k)
+        some = [part for part in found if len(part[0])] or found[:1]
+        if len(some) == 1:
+            return nearest(*some[0], k)
+        seqs = np.concatenate([part[0] for part in some])
+        return nearest(seqs, np.concatenate([part[1] for part in some]), k)
 
     def merge(self) -> None:
         """Moves the oldest sample of the buffer into the youngest graph."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.errors import MemoryStorageError
-from scoring.memory.exact import Found
+from scoring.memory.exact import NOTHING, Found
 from scoring.memory.values import HnswParameters
 
 TWIN_DISTANCE = 1e-4
@@ -18,7 +18,6 @@ TWIN_DISTANCE = 1e-4
 
 _FIRST_ROOM = 1024
 _FETCH = 16  # hnswlib takes 0.1 ms for a vector and keeps the interpreter meanwhile
-_NOTHING: Found = (np.zeros(0, np.int64), np.zeros(0, np.float32))
 
 
 class Segment:
@@ -70,6 +69,12 @@ class Segment:
     def unsaved(self) -> bool:
         """Samples were added since the graph was last saved."""
         return self.saved_last < self.last
+
+    @property
+    def due(self) -> bool:
+        """It is to be saved: it is full, or has grown by a quarter of its size since."""
+        grown = self.last - max(self.saved_last, self.first)
+        return self.unsaved and (self.full or 4 * grown >= self.size)
 
     def holds(self, seq: int) -> bool:
         """Whether a sample lives here."""
@@ -171,7 +176,7 @@ class Segment:
                 k //= 2
             else:
                 return nodes[0].astype(np.int64), squared[0]
-        return _NOTHING
+        return NOTHING
 
     def survivors(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Every live sample (n,) in order, and their vectors (n, d)."""

@@ -35,7 +35,7 @@ class HnswParameters:
     """Links per node and layer."""
     ef_construction: int = 128
     """Candidates kept while a node is inserted."""
-    ef_search: int = 128
+    ef_search: int = 64
     """Candidates kept while a graph is searched; raised to k where k is greater."""
 
 
@@ -58,17 +58,17 @@ class MemorySettings:
     """How far a sample is safe when its receipt is given."""
     queue: int = 4096
     """Samples and outcomes that may wait for the writer."""
-    exact: int = 1024
+    exact: int = 256
     """Newest samples of a pool that are compared one by one, outside the graphs."""
     segment_samples: int | None = None
-    """Samples of one graph; a quarter of the capacity, 1024 or more, if absent."""
+    """Samples of one graph; as many as the capacity, 1024 or more, if absent."""
     hnsw: HnswParameters = HnswParameters()
     """Shape of the graphs."""
 
     @property
     def segment_size(self) -> int:
         """Samples after which a graph is sealed and the next one begins."""
-        return self.segment_samples or max(self.capacity // 4, 1024)
+        return self.segment_samples or max(self.capacity, 1024)
 
     @property
     def backlog(self) -> int:

@@ -130,7 +130,7 @@ class Writer:
             self._snapshots.forget(index.vectors, sparse.first)
             return True
         for segment in index.segments:
-            if segment.full and segment.unsaved:
+            if segment.due:
                 self._snapshots.save(index.vectors, segment)
                 return True
         return False

@@ -45,7 +45,9 @@ def test_graphs_are_dropped_with_their_last_samples(opened, settings, learn, set
     assert len(segments) <= 6
     assert min(segment.first for segment in segments) >= 400 - 64 - 16
     files = {path.name for path in (settings.directory / "segments").iterdir()}
-    assert files == {f"1-samples-{s.first}-{s.last}.hnsw" for s in segments if s.full}
+    assert files == {
+        f"1-samples-{s.first}-{s.saved_last}.hnsw" for s in segments if s.saved_last >= 0
+    }
 
 
 def test_a_sparse_graph_is_dissolved_and_its_last_samples_are_found(
