@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from encoders.loading import AnyEncoder, load_any_encoder
     from encoders.pairwise import PairRanker
+    from encoders.parallelism import Parallelism, share_cores
     from encoders.sentence import Encoded, SentenceEncoder
     from encoders.session import Provider
     from encoders.tfidf import TfidfEncoder
@@ -39,6 +40,7 @@ _HOMES = {
     "Manifest": "artefact.manifest",
     "ManifestDraft": "artefact.manifest",
     "PairRanker": "pairwise",
+    "Parallelism": "parallelism",
     "Precision": "artefact.manifest",
     "Provider": "session",
     "ProviderUnavailableError": "errors",
@@ -48,6 +50,7 @@ _HOMES = {
     "cpu_limit": "cpu",
     "embedded_encoder": "embedded",
     "load_any_encoder": "loading",
+    "share_cores": "parallelism",
     "write_artefact": "artefact.bundle",
 }
 
@@ -63,6 +66,7 @@ __all__ = [
     "Manifest",
     "ManifestDraft",
     "PairRanker",
+    "Parallelism",
     "Precision",
     "Provider",
     "ProviderUnavailableError",
@@ -72,6 +76,7 @@ __all__ = [
     "cpu_limit",
     "embedded_encoder",
     "load_any_encoder",
+    "share_cores",
     "write_artefact",
 ]
 

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from encoders.errors import EncoderInvalidError, EncoderNotFoundError
 from encoders.files import read_object, whole_number
 
-ASSEMBLER_VERSION = "1"
+ASSEMBLER_VERSION = "2"
 """Changes whenever `encoders.assembly` makes another file of the same weights."""
 
 _FLOATS = ("F32", "F16")

@@ -10,7 +10,8 @@ from encoders.session import Provider
 from encoders.tfidf import FILES, TfidfEncoder, is_tfidf
 
 AnyEncoder: TypeAlias = SentenceEncoder | TfidfEncoder
-"""Both have revision, dimension, max_tokens, tokenise, encode_tokens and encode."""
+"""Both have revision, dimension, max_tokens, batch_tokens, batches_at_a_time, tokenise,
+encode_tokens and encode."""
 
 
 def load_any_encoder(

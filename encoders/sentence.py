@@ -8,14 +8,17 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.batches import group_by_length, pad
+from encoders.batches import group_by_length, longest_of, pad
 from encoders.cpu import cpu_limit
 from encoders.errors import EncoderInvalidError
 from encoders.files import sha256_of
 from encoders.layout import Layout
+from encoders.parallelism import share_cores
 from encoders.pooling import Pooling, pool, to_unit_norm
 from encoders.session import Network, Provider
 from encoders.tokeniser import Tokeniser, Tokens
+
+_BATCHES_ON_A_CARD = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,21 @@ class SentenceEncoder:
         """The ONNX Runtime provider really in use."""
         return self.network.provider
 
+    @property
+    def batch_tokens(self) -> int:
+        """Tokens of a batch of many callers' texts, where nothing else was set."""
+        return self.network.limits.batch_tokens
+
+    @property
+    def batches_at_a_time(self) -> int:
+        """How many threads should encode at a time, where nothing else was set.
+
+        On a card one is tokenised, padded and copied while another one runs.
+        """
+        if not self.network.on_cpu:
+            return _BATCHES_ON_A_CARD
+        return share_cores(cpu_limit(), self.network.threads).batches
+
     def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
         """Tokenises texts, in their order.
 
@@ -112,12 +130,18 @@ class SentenceEncoder:
         vectors = np.zeros((len(tokens), self.dimension), dtype=np.float32)
         lengths = np.array([text.ids.size for text in tokens], dtype=np.int64)
         for chosen in group_by_length(lengths, self.network.limits):
-            ids, mask = pad([tokens[index].ids for index in chosen], self.pad_id)
-            vectors[chosen] = pool(self.pooling, self.network.run(ids, mask), mask)
+            vectors[chosen] = self._run([tokens[index].ids for index in chosen])
         if not np.isfinite(vectors).all():
             message = "the encoder gave NaN or infinity; its model is damaged, fetch it again"
             raise EncoderInvalidError(message)
         return to_unit_norm(vectors)
+
+    def _run(self, rows: Sequence[NDArray[np.int64]]) -> NDArray[np.float32]:
+        """One run of the model; (n, d), not yet of unit norm."""
+        shape = self.network.limits.shape(len(rows), longest_of(rows), self.max_tokens)
+        ids, mask = pad(rows, self.pad_id, shape)
+        output = self.network.run(ids, mask)[: len(rows)]
+        return pool(self.pooling, output, mask[: len(rows)])
 
     def encode(self, texts: Sequence[str]) -> Encoded:
         """Tokenises and encodes texts, in their order."""

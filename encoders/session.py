@@ -10,6 +10,7 @@ import onnxruntime
 from numpy.typing import DTypeLike, NDArray
 
 from encoders.batches import ALONE, CPU, GPU, Limits
+from encoders.device import DeviceRuns
 from encoders.errors import EncoderInvalidError, ProviderUnavailableError
 
 _CPU = "CPUExecutionProvider"
@@ -19,6 +20,15 @@ _KNOWN_INPUTS = frozenset({"input_ids", "attention_mask", "token_type_ids"})
 _POOLED = "sentence_embedding"
 _PER_TOKEN = ("last_hidden_state", "token_embeddings")
 _ERRORS_ONLY = 3
+_CUDA_OPTIONS = {
+    # Runs come in few shapes, so what the arena has is soon enough, and the rest of the card is
+    # left to others.
+    "arena_extend_strategy": "kSameAsRequested",
+    # A recorded graph has one shape and one run at a time; here both vary.
+    "enable_cuda_graph": "0",
+    # The revision promises vectors that are comparable with a CPU's; fp16 is what trades them.
+    "use_tf32": "0",
+}
 RUNS_ALONE = "pointsman.runs_alone"
 """In the metadata of a model in which texts that run together change each other's vectors."""
 
@@ -45,6 +55,8 @@ class Network:
     """The output has no axis of tokens; else it is (n, t, d)."""
     runs_alone: bool
     """Texts must not run together: the model scales the activations of a run by one number."""
+    device: DeviceRuns | None
+    """How it runs on a card; None on the CPU."""
 
     @classmethod
     def load(
@@ -78,6 +90,7 @@ class Network:
             output=output,
             pooled=pooled,
             runs_alone=RUNS_ALONE in session.get_modelmeta().custom_metadata_map,
+            device=DeviceRuns(session, output) if _on_cuda(session) else None,
         )
 
     @property
@@ -93,6 +106,11 @@ class Network:
         return str(self.session.get_providers()[0])
 
     @property
+    def threads(self) -> int:
+        """Threads of one run, the calling one included."""
+        return int(self.session.get_session_options().intra_op_num_threads)
+
+    @property
     def on_cpu(self) -> bool:
         """Whether the model runs on the CPU."""
         return self.provider == _CPU
@@ -104,12 +122,13 @@ class Network:
             "attention_mask": mask,
             "token_type_ids": np.zeros_like(ids),
         }
+        if self.device is not None:
+            return np.asarray(self.device.run(offered, self.inputs), dtype=np.float32)
         feed = {
             name: offered[name].astype(integer, copy=False) for name, integer in self.inputs.items()
         }
         (result,) = self.session.run([self.output], feed)
-        output: NDArray[np.float32] = np.asarray(result, dtype=np.float32)
-        return output
+        return np.asarray(result, dtype=np.float32)
 
 
 def _open(model: Path, provider: Provider, threads: int) -> onnxruntime.InferenceSession:
@@ -136,17 +155,26 @@ def _try_cuda(model: Path, threads: int) -> onnxruntime.InferenceSession | None:
         session = _create(model, threads, [_CUDA, _CPU])
     except Exception:  # noqa: BLE001  # ONNX Runtime's errors have no class in common
         return None
-    return session if session.get_providers()[0] == _CUDA else None
+    return session if _on_cuda(session) else None
+
+
+def _on_cuda(session: onnxruntime.InferenceSession) -> bool:
+    return bool(session.get_providers()[0] == _CUDA)
 
 
 def _create(model: Path, threads: int, providers: list[str]) -> onnxruntime.InferenceSession:
+    options = [_CUDA_OPTIONS if provider == _CUDA else {} for provider in providers]
     # Its own fallback would move the work to the CPU and print that it did.
     return onnxruntime.InferenceSession(
-        str(model), _options(threads), providers=providers, enable_fallback=0
+        str(model),
+        _options(threads, providers),
+        providers=providers,
+        provider_options=options,
+        enable_fallback=0,
     )
 
 
-def _options(threads: int) -> onnxruntime.SessionOptions:
+def _options(threads: int, providers: list[str]) -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -155,6 +183,11 @@ def _options(threads: int) -> onnxruntime.SessionOptions:
     options.log_severity_level = _ERRORS_ONLY
     # A thread that spins while it waits takes the core from the rest of the process.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if providers == [_CPU]:
+        # There what it makes takes several times as long as what it is made of.
+        options.add_session_config_entry(
+            "optimization.disable_specified_optimizers", "SkipLayerNormFusion"
+        )
     return options
 
 

@@ -30,6 +30,8 @@ class Precision(enum.StrEnum):
     """The numbers that the encoder computes with."""
 
     FP32 = "fp32"
+    FP16 = "fp16"
+    """On CUDA; of the embedded encoder only."""
     INT8_DYNAMIC = "int8-dynamic"
     """Weights as int8 per channel, activations as int8 with a scale per run."""
 

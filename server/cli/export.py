@@ -71,8 +71,10 @@ def _require_work(original: "Artefact", precision: Precision) -> None:
     found = original.manifest.encoder.precision
     if found is not Precision.FP32:
         raise failure(f"The encoder of {original.directory} is {found}; export one in fp32.")
-    if precision is Precision.FP32:
-        raise failure(f"The encoder of {original.directory} is fp32; choose another precision.")
+    if precision is not Precision.INT8_DYNAMIC:
+        raise failure(
+            f"The encoder of {original.directory} is fp32; choose another precision: int8-dynamic."
+        )
 
 
 def _read(

@@ -22,12 +22,8 @@ def test_the_same_weights_give_the_same_file(tmp_path):
 def test_the_graph_is_made_of_the_fused_operators(tmp_path):
     graph = onnx.load_from_string(assembled(write_source(tmp_path))).graph
     fused = {node.op_type for node in graph.node if node.domain == "com.microsoft"}
-    assert fused == {
-        "EmbedLayerNormalization",
-        "Attention",
-        "SkipLayerNormalization",
-        "BiasGelu",
-    }
+    # Not SkipLayerNormalization, which takes several times as long on a CPU as its parts.
+    assert fused == {"EmbedLayerNormalization", "Attention", "BiasGelu"}
     assert [value.name for value in graph.input] == ["input_ids", "attention_mask"]
     assert [value.name for value in graph.output] == ["last_hidden_state"]
 

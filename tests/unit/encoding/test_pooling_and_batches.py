@@ -42,7 +42,7 @@ def test_unit_norm_keeps_zero_and_gives_no_nan():
     assert found.dtype == np.float32
 
 
-@given(st.lists(st.integers(0, 600), max_size=60), st.sampled_from([CPU, GPU, Limits(64, 0)]))
+@given(st.lists(st.integers(0, 600), max_size=60), st.sampled_from([CPU, GPU, Limits(64, 0, 64)]))
 def test_every_text_runs_once_within_the_limits(lengths, limits):
     runs = list(group_by_length(np.array(lengths, dtype=np.int64), limits))
     assert sorted(index for run in runs for index in run) == list(range(len(lengths)))
@@ -68,3 +68,28 @@ def test_padding_stands_on_the_right():
 def test_a_text_without_tokens_still_has_a_place():
     ids, mask = pad([np.array([], dtype=np.int64)], pad_id=9)
     assert (ids.tolist(), mask.tolist()) == ([[9]], [[0]])
+
+
+@given(st.integers(1, 3000), st.integers(1, 700), st.integers(1, 700), st.sampled_from([CPU, GPU]))
+def test_a_shape_holds_its_run_and_is_little_larger(rows, tokens, most, limits):
+    tokens = min(tokens, most)
+    shape = limits.shape(rows, tokens, most)
+    assert shape[0] >= rows
+    assert shape[1] >= tokens
+    assert shape[1] <= most
+    assert shape[0] <= 1.25 * rows
+    assert shape[1] < tokens + limits.step
+    if limits is CPU:
+        assert shape == (rows, tokens)
+
+
+def test_a_card_meets_few_shapes():
+    shapes = {GPU.shape(rows, tokens, 256) for rows in range(1, 65) for tokens in range(1, 257)}
+    assert len({rows for rows, _ in shapes}) == 20
+    assert {tokens for _, tokens in shapes} == set(range(16, 257, 16))
+
+
+def test_texts_of_padding_stand_at_the_end():
+    ids, mask = pad([np.array([5, 6, 7]), np.array([8])], pad_id=9, shape=(3, 4))
+    assert ids.tolist() == [[5, 6, 7, 9], [8, 9, 9, 9], [9, 9, 9, 9]]
+    assert mask.tolist() == [[1, 1, 1, 0], [1, 0, 0, 0], [0, 0, 0, 0]]

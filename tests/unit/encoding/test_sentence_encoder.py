@@ -5,9 +5,11 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from onnx import TensorProto
 
-import encoders
+import encoders.device
 from encoders import (
     EncoderInvalidError,
     Provider,
@@ -238,8 +240,9 @@ class FakeSession:
     came_out_on = "CPUExecutionProvider"
     real = onnxruntime.InferenceSession
 
-    def __init__(self, path, options, *, providers, enable_fallback):
+    def __init__(self, path, options, *, providers, provider_options, enable_fallback):
         assert enable_fallback == 0
+        self.provider_options = dict(zip(providers, provider_options, strict=True))
         if self.came_out_on == "nothing" and providers[0] == "CUDAExecutionProvider":
             raise RuntimeError("no CUDA-capable device is detected")
         self.inner = FakeSession.real(path, options, providers=["CPUExecutionProvider"])
@@ -271,9 +274,59 @@ def test_cuda_that_is_not_usable_is_said_and_never_replaced(source, monkeypatch,
     assert auto.provider == "CPUExecutionProvider"
 
 
-@pytest.mark.usefixtures("cuda_built_in")
-def test_cuda_is_used_where_it_is_usable_and_not_where_cpu_was_asked(source, monkeypatch):
+@pytest.fixture
+def on_a_card(cuda_built_in, monkeypatch):  # noqa: ARG001  it is wanted for what it sets
+    """CUDA that is a CPU in truth, so that what is bound to it can run."""
     monkeypatch.setattr(FakeSession, "came_out_on", "CUDAExecutionProvider")
+    monkeypatch.setattr(encoders.device, "DEVICE", "cpu")
+
+
+@pytest.mark.usefixtures("on_a_card")
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.lists(st.lists(st.integers(4, 20), min_size=1, max_size=12), min_size=1, max_size=40)
+)
+def test_the_shapes_of_a_card_change_no_vector(encoder, card_encoder, rows):
+    tokens = [Tokens(np.array(row), truncated=False) for row in rows]
+    np.testing.assert_allclose(
+        card_encoder.encode_tokens(tokens), encoder.encode_tokens(tokens), atol=1e-5
+    )
+
+
+@pytest.fixture
+def card_encoder(on_a_card, source):  # noqa: ARG001  it is wanted for what it sets
+    return SentenceEncoder.load(source, provider=Provider.CUDA, threads=1)
+
+
+def test_a_card_has_runs_of_few_shapes_that_fit_the_positions(card_encoder, monkeypatch):
+    shapes = []
+    real = encoders.device.DeviceRuns.run
+    monkeypatch.setattr(
+        encoders.device.DeviceRuns,
+        "run",
+        lambda self, feed, types: shapes.append(feed["input_ids"].shape) or real(self, feed, types),
+    )
+    for count in (1, 9, 11, 33):
+        tokens = [Tokens(np.array([4, 5, 6]), truncated=False)] * count
+        assert card_encoder.encode_tokens(tokens).shape == (count, 8)
+    # Of a multiple of 16 tokens, but for the 12 that this encoder reads.
+    assert shapes == [(1, 12), (10, 12), (12, 12), (40, 12)]
+
+
+def test_a_card_takes_large_batches_two_at_a_time(card_encoder, encoder, monkeypatch):
+    assert (card_encoder.batch_tokens, card_encoder.batches_at_a_time) == (16_384, 2)
+    monkeypatch.setattr(encoders.sentence, "cpu_limit", lambda: 8)
+    assert (encoder.batch_tokens, encoder.batches_at_a_time) == (512, 9)
+
+
+def test_a_card_computes_in_the_precision_that_the_revision_names(card_encoder):
+    given_to_cuda = card_encoder.network.session.provider_options["CUDAExecutionProvider"]
+    assert given_to_cuda["use_tf32"] == "0"
+    assert given_to_cuda["enable_cuda_graph"] == "0"
+
+
+@pytest.mark.usefixtures("on_a_card")
+def test_cuda_is_used_where_it_is_usable_and_not_where_cpu_was_asked(source):
     for provider in (Provider.AUTO, Provider.CUDA):
         encoder = SentenceEncoder.load(source, provider=provider, threads=1)
         assert encoder.provider == "CUDAExecutionProvider"
@@ -294,6 +347,18 @@ def test_sessions_are_kind_to_their_neighbours(source):
     assert (options.intra_op_num_threads, options.inter_op_num_threads) == (1, 1)
     assert options.execution_mode == onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+
+
+def test_a_cpu_normalises_by_the_quick_operator(source, tmp_path):
+    session = load(source).network.session
+    options = session.get_session_options()
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    onnxruntime.InferenceSession(
+        str(source / "model.onnx"), options, providers=["CPUExecutionProvider"]
+    )
+    names = [node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node]
+    assert names.count("LayerNormalization") == 2 * CONFIG["num_hidden_layers"]
+    assert "SkipLayerNormalization" not in names
 
 
 def test_threads_default_to_the_limit_of_the_process(source, monkeypatch):
