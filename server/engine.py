@@ -9,7 +9,16 @@ from pathlib import Path
 
 import structlog
 
-from encoders import EncodersError, Provider, SentenceEncoder, cpu_limit, embedded_encoder
+from encoders import (
+    EncodersError,
+    Precision,
+    Provider,
+    ProviderUnavailableError,
+    SentenceEncoder,
+    cpu_limit,
+    embedded_encoder,
+    share_cores,
+)
 from scoring.errors import MemoryStorageError
 from scoring.kernels import warm_up
 from scoring.memory import Durability, Memory, MemorySettings
@@ -19,6 +28,7 @@ from server.errors import ServerError, StartError
 from server.outcomes import OutcomeRecorder
 from server.parts import Parts
 from server.pipeline import ScoringPipeline
+from server.recent_vectors import RecentVectors
 from server.routers.loading import RouterLoader
 from server.routers.registry import RouterRegistry
 from server.routers.shelf import EncoderShelf
@@ -72,12 +82,14 @@ async def open_engine(settings: Settings, parts: Parts) -> AsyncIterator[Engine]
         StartError: The encoder can't be loaded, or the memory can't be opened; the message names
             what to change.
     """
-    encoder = await asyncio.to_thread(load_encoder, settings.encoder)
+    # Both are long, and neither needs the other, nor the interpreter for most of the time.
+    encoder, _ = await asyncio.gather(
+        asyncio.to_thread(load_encoder, settings.encoder), asyncio.to_thread(warm_up)
+    )
     _log.info("encoder", revision=encoder.revision, provider=encoder.provider)
     memory = await asyncio.to_thread(_open_memory, settings)
     try:
         _log.info("memory", pools=len(memory.descriptions()))
-        await asyncio.to_thread(warm_up)
         estimate_thread = ThreadPoolExecutor(1, thread_name_prefix="estimate")
         fit_thread = ThreadPoolExecutor(1, thread_name_prefix="calibrate")
         try:
@@ -101,7 +113,13 @@ def _compose(
     settings: Settings,
     parts: Parts,
 ) -> Engine:
-    shelf = EncoderShelf(parts, batch_tokens=settings.encoder.batch_tokens)
+    recent = RecentVectors(settings.cache.bytes)
+    shelf = EncoderShelf(
+        parts,
+        recent=recent,
+        batch_tokens=settings.encoder.batch_tokens,
+        batches=settings.encoder.batches,
+    )
     served = shelf.lend(encoder)
     create_pools = settings.memory.create_pools
     routing = Routing(memory, worker)
@@ -126,6 +144,10 @@ def _open_memory(settings: Settings) -> Memory:
         raise StartError(str(error)) from None
 
 
+# The operators in integers exist on the CPU only; there, those in fp16 are slower than in fp32.
+_PROVIDERS = {Precision.INT8_DYNAMIC: Provider.CPU, Precision.FP16: Provider.CUDA}
+
+
 def load_encoder(settings: EncoderSettings) -> SentenceEncoder:
     """Loads the encoder that the settings name.
 
@@ -133,13 +155,21 @@ def load_encoder(settings: EncoderSettings) -> SentenceEncoder:
         StartError: It can't be loaded; the message says why, and names the setting.
     """
     try:
-        directory = settings.directory or embedded_encoder(settings.cache.expanduser())
+        precision = Precision(settings.precision)
+        directory = settings.directory or embedded_encoder(settings.cache.expanduser(), precision)
         return SentenceEncoder.load(
             Path(directory).expanduser(),
-            provider=Provider(settings.provider),
-            threads=settings.threads or cpu_limit(),
+            provider=_PROVIDERS.get(precision, Provider(settings.provider)),
+            threads=share_cores(cpu_limit(), settings.threads).threads,
             max_tokens=settings.max_tokens,
         )
+    except ProviderUnavailableError as error:
+        if settings.precision != "fp16":
+            raise StartError(f"{error} (encoder.provider)") from None
+        raise StartError(
+            "encoder.precision fp16 needs CUDA, which can't be used here; install onnxruntime-gpu "
+            "and check the driver, or leave encoder.precision out"
+        ) from None
     except EncodersError as error:
         raise StartError(f"{error} (encoder.{error.field or 'directory'})") from None
 

@@ -8,13 +8,14 @@ from wsgiref.simple_server import WSGIServer
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from scoring.memory import Memory
 from server.calibration import Calibrations
 from server.errors import StartError
+from server.recent_vectors import RecentVectors
 from server.settings import MetricsSettings
 
 _log = structlog.get_logger(__name__)
@@ -32,10 +33,28 @@ _POOLS = {
         "don't tell."
     ),
 }
+_VECTORS = {
+    "pointsman_vector_cache_hits_total": (
+        "counter",
+        "Texts whose vector was in the cache; nothing was encoded for them.",
+    ),
+    "pointsman_vector_cache_misses_total": ("counter", "Texts that were sent to an encoder."),
+    "pointsman_vector_cache_shared_total": (
+        "counter",
+        "Texts that waited for the vector of the same text, already on its way.",
+    ),
+    "pointsman_vector_cache_evictions_total": (
+        "counter",
+        "Vectors that left the cache to make room for others.",
+    ),
+    "pointsman_vector_cache_entries": ("gauge", "Vectors in the cache."),
+    "pointsman_vector_cache_bytes": ("gauge", "Bytes that the cache takes, of `cache.bytes`."),
+}
 METRICS: dict[str, tuple[str, tuple[str, ...], str]] = {
     REQUESTS: ("counter", ("method", "code"), "Calls that have ended, by gRPC status."),
     SECONDS: ("histogram", ("method",), "Seconds from the arrival of a call to its end."),
     **{name: ("gauge", ("pool",), text) for name, text in _POOLS.items()},
+    **{name: (kind, (), text) for name, (kind, text) in _VECTORS.items()},
 }
 """Every metric: its kind, its labels, and what it says."""
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -93,9 +112,32 @@ class PoolCollector(Collector):
         return families
 
 
+class VectorCollector(Collector):
+    """Reads the cache of vectors when it is asked.
+
+    Args:
+        recent: The vectors.
+    """
+
+    def __init__(self, recent: RecentVectors) -> None:
+        self._recent = recent
+
+    def collect(self) -> Iterable[Metric]:
+        """Yields each count and gauge."""
+        recent = self._recent
+        counts = recent.hits, recent.misses, recent.shared, recent.evictions
+        values = [*counts, len(recent), recent.bytes]
+        for (name, (kind, text)), value in zip(_VECTORS.items(), values, strict=True):
+            family = CounterMetricFamily if kind == "counter" else GaugeMetricFamily
+            yield family(name, text, value=value)
+
+
 @asynccontextmanager
 async def open_metrics(
-    settings: MetricsSettings, memory: Memory, calibrations: Calibrations
+    settings: MetricsSettings,
+    memory: Memory,
+    calibrations: Calibrations,
+    recent: RecentVectors,
 ) -> AsyncIterator[Metrics]:
     """Answers Prometheus on an address of its own, where the settings name one.
 
@@ -104,6 +146,7 @@ async def open_metrics(
     """
     metrics = Metrics()
     metrics.registry.register(PoolCollector(memory, calibrations))
+    metrics.registry.register(VectorCollector(recent))
     if settings.listen is None:
         yield metrics
         return

@@ -61,14 +61,24 @@ class EncoderSettings(Section):
     embedded all-MiniLM-L6-v2 if absent."""
     cache: HomePath = Path("~/.cache/pointsman")
     """Where the embedded encoder is assembled, once."""
+    precision: Literal["fp32", "fp16", "int8-dynamic"] = "fp32"
+    """Numbers that the embedded encoder computes with. `int8-dynamic` is faster and smaller, and
+    runs on the CPU; `fp16` is for CUDA. Vectors of one precision are not comparable with those of
+    another, so a pool learned with one is not read with another. An encoder of your own keeps its
+    precision."""
     provider: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto` takes CUDA where it is really there; `cuda` refuses to start where it is not."""
     threads: int = Field(default=0, ge=0, le=1024)
-    """Threads of one batch; 0 for as many cores as the cgroup grants."""
+    """Threads that may share one batch on a CPU; 0 for as many cores as the cgroup grants, at
+    most 4."""
+    batches: int = Field(default=0, ge=0, le=256)
+    """Batches encoded at a time; 0 for one more than keeps the cores at work (1 on a single
+    core), and 2 on CUDA."""
     max_tokens: int | None = Field(default=None, ge=4, le=1_000_000)
     """Tokens read of a text, special ones included; the encoder's own limit if absent."""
-    batch_tokens: Count = 2048
-    """Most tokens of one batch. A larger batch keeps others waiting for longer."""
+    batch_tokens: int = Field(default=0, ge=0)
+    """Most tokens of one batch; 0 for 512 on a CPU and 16,384 on CUDA. A larger batch keeps others
+    waiting for longer, and on a CPU gains little."""
 
     @field_validator("directory")
     @classmethod
@@ -76,6 +86,31 @@ class EncoderSettings(Section):
         if directory is not None and not directory.expanduser().is_dir():
             raise ValueError(f"{directory} is not a directory; name one that holds an encoder")
         return directory
+
+    @model_validator(mode="after")
+    def _precision_can_be_had(self) -> Self:
+        if self.precision == "fp32":
+            return self
+        wanted = "cuda" if self.precision == "fp16" else "cpu"
+        if self.directory is not None:
+            raise ValueError(
+                f"precision {self.precision} is for the embedded encoder, not for "
+                f"{self.directory}; leave precision or directory out"
+            )
+        if self.provider not in ("auto", wanted):
+            raise ValueError(
+                f"precision {self.precision} runs on the provider {wanted}, not on "
+                f"{self.provider}; leave precision or provider out"
+            )
+        return self
+
+
+class CacheSettings(Section):
+    """What is kept of texts that were encoded, by a digest: their vectors. Never the text."""
+
+    bytes: int = Field(default=64 * 1024 * 1024, ge=0, le=2**40)
+    """Most bytes of vectors of texts that came lately, which are not encoded again; the others go
+    first. 0 keeps none."""
 
 
 class MemorySettings(Section):
@@ -171,6 +206,7 @@ class Settings(BaseSettings):
     """Offers gRPC server reflection."""
     log: LogSettings = LogSettings()
     encoder: EncoderSettings = EncoderSettings()
+    cache: CacheSettings = CacheSettings()
     memory: MemorySettings = MemorySettings()
     limits: LimitSettings = LimitSettings()
     estimator: EstimatorSettings = EstimatorSettings()

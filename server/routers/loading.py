@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from encoders import EncodersError, Provider, cpu_limit
+from encoders import EncodersError, Provider, cpu_limit, share_cores
 from encoders.artefact.bundle import Artefact
 from encoders.errors import ArtefactInvalidError, ArtefactNotFoundError
 from scoring.errors import ScoringError
@@ -52,7 +52,7 @@ class RouterLoader:
         served: ServedEncoder,
     ) -> None:
         self._provider = Provider(settings.provider)
-        self._threads = settings.threads or cpu_limit()
+        self._threads = share_cores(cpu_limit(), settings.threads).threads
         self._shelf = shelf
         self._memory = memory
         self._served = served

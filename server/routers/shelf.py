@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from encoders import Tokens
 from server.batcher import EncodeBatcher
-from server.encoding import EncoderIdentity, ServedEncoder
+from server.encoding import EncoderIdentity, ServedEncoder, TextEncoder
 from server.parts import Parts
+from server.recent_vectors import RecentVectors
+from server.sharing import SharingEncoder
 
 
 class LoadedEncoder(Protocol):
@@ -29,6 +31,14 @@ class LoadedEncoder(Protocol):
     @property
     def max_tokens(self) -> int:
         """Tokens that it reads of a text."""
+
+    @property
+    def batch_tokens(self) -> int:
+        """Most tokens of a batch where the settings don't say."""
+
+    @property
+    def batches_at_a_time(self) -> int:
+        """Batches that run at a time where the settings don't say."""
 
     def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
         """Splits texts into tokens."""
@@ -52,12 +62,18 @@ class EncoderShelf:
 
     Args:
         parts: Runs the batchers.
-        batch_tokens: Most tokens of one batch.
+        recent: Keeps the vectors of all encoders; with room for none, every text is encoded.
+        batch_tokens: Most tokens of one batch; 0 for what the encoder says.
+        batches: That run at a time; 0 for what the encoder says.
     """
 
-    def __init__(self, parts: Parts, *, batch_tokens: int) -> None:
+    def __init__(
+        self, parts: Parts, *, recent: RecentVectors, batch_tokens: int = 0, batches: int = 0
+    ) -> None:
+        self.recent = recent
         self._parts = parts
         self._batch_tokens = batch_tokens
+        self._batches = batches
         self._shelved: dict[str, _Shelved] = {}
         self._leaving: list[EncodeBatcher] = []
         self._dropped = 0
@@ -108,10 +124,20 @@ class EncoderShelf:
             self._parts.start("leaving_encoder", partial(self._release, shelved))
 
     def _shelve(self, encoder: LoadedEncoder) -> _Shelved:
-        batcher = EncodeBatcher(encoder, batch_tokens=self._batch_tokens)
+        batcher = EncodeBatcher(
+            encoder,
+            batch_tokens=self._batch_tokens or encoder.batch_tokens,
+            batches=self._batches or encoder.batches_at_a_time,
+        )
         identity = EncoderIdentity(encoder.revision, encoder.dimension, encoder.max_tokens)
         life = self._parts.start("batcher", batcher.run)
-        return _Shelved(ServedEncoder(batcher, identity), batcher, life)
+        sharing = self._sharing(batcher, encoder.dimension)
+        return _Shelved(ServedEncoder(sharing, identity), batcher, life)
+
+    def _sharing(self, batcher: EncodeBatcher, dimension: int) -> TextEncoder:
+        if not self.recent.most_bytes:
+            return batcher
+        return SharingEncoder(batcher, self.recent, dimension=dimension)
 
     async def _release(self, shelved: _Shelved) -> None:
         # Its last caller may have given up while a batch was running.

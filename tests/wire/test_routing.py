@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import uuid
 
 import grpc
 import pytest
@@ -60,9 +61,13 @@ def test_the_model_that_is_at_home_with_a_prompt_is_called(stub, model, word):
     assert not reply.abstained
     assert not reply.HasField("fallback")
     assert (reply.neighbours_used, reply.voters_used) == (0, 0)
-    assert reply.timings.encode_us > 0
-    assert reply.timings.estimate_us > 0
-    assert reply.timings.total_us >= reply.timings.encode_us + reply.timings.estimate_us
+
+
+def test_the_reply_says_where_the_time_went(stub):
+    timings = stub.RoutePrompt(text(f"A prompt that nobody sent before, {uuid.uuid4()}.")).timings
+    assert timings.encode_us > 0
+    assert timings.estimate_us > 0
+    assert timings.total_us >= timings.encode_us + timings.estimate_us
 
 
 def test_what_a_router_does_not_know_is_absent(stub):

@@ -2,6 +2,7 @@
 
 import itertools
 import struct
+import uuid
 
 import grpc
 import numpy as np
@@ -93,8 +94,14 @@ def test_the_odd_one_out_is_last_and_the_reply_says_why(stub, pool):
     assert reply.encoder_revision
     assert reply.max_tokens == 256
     assert not reply.HasField("learned")
-    assert reply.timings.encode_us > 0
-    assert reply.timings.total_us >= reply.timings.encode_us
+
+
+def test_the_reply_says_where_the_time_went(stub, pool):
+    request = text_request(pool)
+    request.prompt.text = f"A prompt that nobody sent before, {uuid.uuid4()}."
+    timings = stub.ScoreGenerations(request).timings
+    assert timings.encode_us > 0
+    assert timings.total_us >= timings.encode_us
 
 
 def test_what_was_learned_is_recalled_at_once(stub, pool):

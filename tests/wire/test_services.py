@@ -139,6 +139,14 @@ def test_a_deleted_pool_is_gone(scoring, admin):
     assert scoring.ScoreGenerations(vector_request("deleted")).pool_revision == 0
 
 
+def log_with(server, request_id: str) -> str:
+    """The log, once it has the line of a call, which may come after the reply."""
+    deadline = time.monotonic() + 10
+    while request_id not in (text := server.log.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return text
+
+
 def test_the_log_is_json_with_the_request_id_and_without_the_prompt(server, scoring):
     request = text_request("logged")
     request.prompt.text = "the-secret-prompt"
@@ -146,7 +154,7 @@ def test_the_log_is_json_with_the_request_id_and_without_the_prompt(server, scor
     scoring.ScoreGenerations(request, metadata=(("x-request-id", "log-1"),))
     request.neighbours = 0
     error_of(lambda: scoring.ScoreGenerations(request, metadata=(("x-request-id", "log-2"),)))
-    text = server.log.read_text()
+    text = log_with(server, "log-2")
     lines = {line.get("request_id"): line for line in map(json.loads, text.splitlines())}
     assert lines["log-1"]["code"] == "OK"
     assert lines["log-2"]["code"] == "INVALID_ARGUMENT"

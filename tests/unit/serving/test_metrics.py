@@ -16,10 +16,13 @@ from scoring.memory import EmbeddingSpace, Memory, MemorySettings, NewOutcome, N
 from server.calibration import Calibrations, Held
 from server.errors import SettingsError, StartError
 from server.metrics import METRICS, open_metrics
+from server.recent_vectors import RecentVector, RecentVectors
 from server.reference import metrics_page
 from server.settings import MetricsSettings, load_settings
 
 LOOPBACK = MetricsSettings(listen="127.0.0.1:0")
+
+NONE = RecentVectors(0)
 
 
 @pytest.fixture
@@ -57,7 +60,7 @@ def read(lines):
 
 async def test_calls_are_counted_by_method_and_code(memory, calibrations):
     with structlog.testing.capture_logs() as lines:
-        async with open_metrics(LOOPBACK, memory, calibrations) as metrics:
+        async with open_metrics(LOOPBACK, memory, calibrations, NONE) as metrics:
             for code, seconds in (("OK", 0.003), ("OK", 0.2), ("INTERNAL", 20.0)):
                 metrics.observe("/p.S/M", code, seconds)
             _, values = read(lines)
@@ -69,7 +72,7 @@ async def test_calls_are_counted_by_method_and_code(memory, calibrations):
 
 async def test_pools_are_as_they_are_when_they_are_read(memory, calibrations):
     with structlog.testing.capture_logs() as lines:
-        async with open_metrics(LOOPBACK, memory, calibrations):
+        async with open_metrics(LOOPBACK, memory, calibrations, NONE):
             assert not any("pool" in str(key) for key in read(lines)[1])
             fill(memory, "p", 3)
             fill(memory, "q", 0)
@@ -84,11 +87,27 @@ async def test_pools_are_as_they_are_when_they_are_read(memory, calibrations):
     assert ("pointsman_pool_agreement_contradiction", "q") not in values
 
 
+async def test_the_cache_of_vectors_is_as_it_is_when_it_is_read(memory, calibrations):
+    recent = RecentVectors(700)
+    with structlog.testing.capture_logs() as lines:
+        async with open_metrics(LOOPBACK, memory, calibrations, recent):
+            assert read(lines)[1]["pointsman_vector_cache_entries",] == 0
+            for digest in (b"a", b"b", b"c"):
+                recent.keep(digest, RecentVector(bytes(8), truncated=False))
+            recent.find([b"a", b"b", b"c"])
+            recent.misses, recent.shared = 3, 4
+            _, values = read(lines)
+    cache = {key[0].removeprefix("pointsman_vector_cache_"): each for key, each in values.items()}
+    assert (cache["entries"], cache["bytes"]) == (2, recent.bytes)
+    assert (cache["hits_total"], cache["misses_total"], cache["shared_total"]) == (2, 3, 4)
+    assert cache["evictions_total"] == 1
+
+
 async def test_what_is_not_known_is_absent(memory, calibrations):
     fill(memory, "p", 1)
     await calibrations.current("p")
     with structlog.testing.capture_logs() as lines:
-        async with open_metrics(LOOPBACK, memory, calibrations):
+        async with open_metrics(LOOPBACK, memory, calibrations, NONE):
             _, values = read(lines)
     assert values["pointsman_pool_agreement_contradicted", "p"] == 0
     assert ("pointsman_pool_agreement_contradiction", "p") not in values
@@ -97,7 +116,7 @@ async def test_what_is_not_known_is_absent(memory, calibrations):
 async def test_every_metric_is_in_its_table_and_on_the_page(memory, calibrations):
     fill(memory, "p", 1)
     with structlog.testing.capture_logs() as lines:
-        async with open_metrics(LOOPBACK, memory, calibrations) as metrics:
+        async with open_metrics(LOOPBACK, memory, calibrations, RecentVectors(1)) as metrics:
             metrics.observe("m", "OK", 1.0)
             families, _ = read(lines)
     ours = {
@@ -113,17 +132,17 @@ async def test_every_metric_is_in_its_table_and_on_the_page(memory, calibrations
 
 async def test_nothing_listens_unless_it_is_asked_for(memory, calibrations):
     with structlog.testing.capture_logs() as lines:
-        async with open_metrics(MetricsSettings(), memory, calibrations) as metrics:
+        async with open_metrics(MetricsSettings(), memory, calibrations, NONE) as metrics:
             metrics.observe("m", "OK", 1.0)
     assert lines == []
 
 
 async def test_the_address_is_free_again_afterwards(memory, calibrations):
     with structlog.testing.capture_logs() as lines:
-        async with open_metrics(LOOPBACK, memory, calibrations):
+        async with open_metrics(LOOPBACK, memory, calibrations, NONE):
             pass
         again = MetricsSettings(listen=lines[0]["address"])
-        async with open_metrics(again, memory, calibrations):
+        async with open_metrics(again, memory, calibrations, NONE):
             assert read(lines[1:])
 
 
@@ -134,7 +153,9 @@ async def test_an_address_that_cannot_be_had_is_refused_by_setting(memory, calib
         addresses = [f"127.0.0.1:{taken.getsockname()[1]}", "203.0.113.1:9090"]
         for address in addresses:
             with pytest.raises(StartError, match=r"metrics\.listen"):
-                async with open_metrics(MetricsSettings(listen=address), memory, calibrations):
+                async with open_metrics(
+                    MetricsSettings(listen=address), memory, calibrations, NONE
+                ):
                     pass
 
 

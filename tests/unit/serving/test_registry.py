@@ -15,6 +15,7 @@ from scoring.memory import EmbeddingSpace, Memory, MemorySettings
 from scoring.routers import CosineRouter, SmoothieRouter
 from server.errors import InvalidRequestError, OverloadedError, RouterNotFoundError, StartError
 from server.parts import Parts
+from server.recent_vectors import RecentVectors
 from server.routers.registry import RouterRegistry
 from server.routers.shelf import EncoderShelf
 from server.routers.values import ServedRouter
@@ -23,6 +24,7 @@ from server.settings import load_settings
 
 class Encoder:
     dimension, max_tokens = 2, 8
+    batch_tokens, batches_at_a_time = 8, 1
 
     def __init__(self, revision="e") -> None:
         self.revision = revision
@@ -97,7 +99,7 @@ def opened(tmp_path, memory):
         settings = load_settings(None, {"routers.main.directory": tmp_path, **flags})
         async with asyncio.TaskGroup() as group:
             parts = Parts(group)
-            shelf = EncoderShelf(parts, batch_tokens=8)
+            shelf = EncoderShelf(parts, batch_tokens=8, recent=RecentVectors(0))
             loader = Loader(shelf)
 
             async def warm_up(router):

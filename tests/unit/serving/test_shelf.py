@@ -8,13 +8,18 @@ import numpy as np
 
 from encoders import Tokens
 from server.parts import Parts
+from server.recent_vectors import RecentVectors
 from server.routers.shelf import EncoderShelf
+
+NONE = RecentVectors(0)
 
 
 class Encoder:
     revision, dimension, max_tokens = "e", 2, 8
+    batch_tokens, batches_at_a_time = 8, 1
 
     def __init__(self) -> None:
+        self.runs = 0
         self.go, self.begun = threading.Event(), threading.Event()
         self.go.set()
 
@@ -22,17 +27,18 @@ class Encoder:
         return [Tokens(np.array([1], np.int64), truncated=False) for _ in texts]
 
     def encode_tokens(self, tokens):
+        self.runs += 1
         self.begun.set()
         assert self.go.wait(20)
         return np.ones((len(tokens), 2), np.float32)
 
 
 @asynccontextmanager
-async def shelf():
+async def shelf(recent=NONE):
     async with asyncio.TaskGroup() as group:
         parts = Parts(group)
         try:
-            yield EncoderShelf(parts, batch_tokens=8)
+            yield EncoderShelf(parts, batch_tokens=8, recent=recent)
         finally:
             parts.stop()
 
@@ -76,3 +82,32 @@ async def test_a_batch_whose_callers_gave_up_is_waited_for():
         async with asyncio.timeout(20):
             await lending.idle()
         assert not lending.stuck
+
+
+async def test_a_text_that_comes_again_is_not_encoded_again():
+    async with shelf(recent=RecentVectors(10**6)) as lending:
+        encoder = Encoder()
+        served = lending.lend(encoder)
+        for _ in range(3):
+            assert (await served.encoder.encode(["a"])).vectors.all()
+        assert encoder.runs == 1
+        assert (lending.recent.hits, lending.recent.misses) == (2, 1)
+
+
+async def test_an_encoder_that_comes_back_is_run_and_not_remembered():
+    async with shelf(recent=RecentVectors(10**6)) as lending:
+        for encoder in (Encoder(), Encoder()):
+            served = lending.lend(encoder)
+            await served.encoder.encode(["warm"])
+            lending.give_back(served)
+            assert encoder.runs == 1
+
+
+async def test_with_room_for_none_every_text_is_encoded():
+    async with shelf(recent=RecentVectors(0)) as lending:
+        encoder = Encoder()
+        served = lending.lend(encoder)
+        for _ in range(2):
+            await served.encoder.encode(["a"])
+        assert encoder.runs == 2
+        assert (lending.recent.hits, lending.recent.misses) == (0, 0)
