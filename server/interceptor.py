@@ -5,8 +5,8 @@ Nothing but a status leaves it: a handler's exception becomes the status of the 
 """
 
 import asyncio
+import os
 import time
-import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
@@ -27,6 +27,7 @@ _log = structlog.get_logger(__name__)
 _OURS = "/pointsman."
 _REQUEST_ID = "x-request-id"
 _REQUEST_ID_LENGTH = 128
+_NEW_ID_BYTES = 16
 _DETAILS = "grpc-status-details-bin"
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -201,4 +202,4 @@ def _request_id(details: grpc.HandlerCallDetails) -> str:
         readable = isinstance(value, str) and value.isascii() and value.isprintable()
         if key == _REQUEST_ID and readable and value:
             return str(value[:_REQUEST_ID_LENGTH])
-    return uuid.uuid4().hex
+    return os.urandom(_NEW_ID_BYTES).hex()

@@ -2,6 +2,7 @@
 
 import enum
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -165,8 +166,7 @@ class RouteRequest:
     policy: Policy = field(default_factory=Policy)
 
 
-@dataclass(frozen=True, slots=True)
-class RankedModel:
+class RankedModel(NamedTuple):
     """One model's place; what is None is not known."""
 
     model: str

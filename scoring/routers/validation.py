@@ -27,11 +27,20 @@ def as_vectors(
         raise InvalidArrayError(
             f"{field} has {vectors.shape[1]} dimensions; give {dimension}.", field=field
         )
+    # An infinity or NaN makes the sum one; no square of a float32 overflows float64.
+    wide = vectors.ravel().astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        total = np.dot(wide, wide)
+    if not total <= LARGEST_SQUARED_NORM:
+        _require_lengths(vectors, field)
+    return vectors
+
+
+def _require_lengths(vectors: NDArray[np.float32], field: str) -> None:
     with np.errstate(invalid="ignore"):
         norms = np.square(vectors, dtype=np.float64).sum(axis=1)
     if not (norms <= LARGEST_SQUARED_NORM).all():
         refuse_vectors(vectors, field=field)
-    return vectors
 
 
 def require_at_least(number: float, least: float, *, field: str) -> None:
