@@ -6,7 +6,7 @@ A start is measured from the start of the process to SERVING, over a Unix socket
 memory: the first, which assembles the embedded encoder and compiles the kernels into an empty
 cache, and later ones, which find both there. The reference is a bare Python process that imports
 Numba, ONNX Runtime and gRPC and ends. Memory is what is resident (RSS) one second after SERVING of
-a later start, with the embedded encoder as it is and quantised to int8.
+a later start, with the embedded encoder as it is and with `encoder.precision` int8-dynamic.
 """
 
 import subprocess
@@ -19,8 +19,6 @@ from pathlib import Path
 from benchmarks.speed.serving import our_server, resident_bytes
 from benchmarks.speed.suite import run_alone
 from benchmarks.speed.timing import Effort
-from encoders import embedded_encoder
-from encoders.quantise import quantise_encoder
 from evaluation.speed import Figure, Spread, Target
 
 _BARE = "import numba, onnxruntime, grpc"
@@ -35,10 +33,10 @@ def measure(effort: Effort) -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="pm-") as name:
         caches = [Path(name) / f"cache-{run}" for run in range(1 if effort.quick else 2)]
         first = [(_start(_kept_in(cache)), _bare_start()) for cache in caches]
-        settings, int8 = _kept_in(caches[0]), Path(name) / "int8"
+        settings = _kept_in(caches[0])
         later = [(_start(settings), _bare_start()) for _ in range(effort.repeats(7))]
-        quantise_encoder(embedded_encoder(caches[0]), int8)
-        small = {**settings, "encoder.directory": str(int8)}
+        small = {**settings, "encoder.precision": "int8-dynamic"}
+        _start(small)  # which quantises the encoder into the cache
         sizes = [(_resident(settings), _resident(small)) for _ in range(effort.repeats(3))]
     return [*_start_figures(first, later), *_memory_figures(sizes)]
 
