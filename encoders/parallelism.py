@@ -23,20 +23,17 @@ def share_cores(cores: int, threads: int = 0) -> Parallelism:
     session's other threads what is idle, so that a text alone has all of them. A second session
     would take its memory again and gain nothing.
 
-    Measured on two cores with all-MiniLM-L6-v2 in fp32 and int8, texts of 8 to 128 tokens.
-    Throughput of two batches of one thread each, against one batch of two threads: 1.1 times (0.97
-    to 1.3), the same with two sessions as with one, but a text alone takes up to 1.9 times as
-    long where the other core is idle. Two batches over two threads: in a closed loop of 8 or 32
-    callers 0.98 to 1.26 times the throughput, at two thirds of it 0.76 to 1.07 times the p99, and
-    a text alone loses nothing. Hence as many threads as cores, and one batch more than keeps them
-    all at work. That more than four threads are too many for one text, and further cores are
-    better given to further batches, is not measured; set them where it does not hold.
+    Measured on two cores with all-MiniLM-L6-v2, texts of 8 to 128 tokens. Throughput of two batches
+    of one thread each, against one batch of two threads: 1.05 to 1.1 times, the same with two
+    sessions as with one, but a text alone takes 1.6 times as long. Two batches over two threads:
+    as much throughput as one, and a p99 that is a fifth longer at saturation. Hence as many
+    threads as cores, and one batch. That more than four threads are too many for one text, and
+    further cores are better given to further batches, is not measured; set them where it does
+    not hold.
 
     Args:
         cores: That the process may use.
         threads: In place of the rule's, if not 0.
     """
     threads = threads or min(cores, _MOST_THREADS)
-    if cores == 1:
-        return Parallelism(threads, batches=1)
-    return Parallelism(threads, batches=max(1, cores - threads + 2))
+    return Parallelism(threads, batches=max(1, cores - threads + 1))

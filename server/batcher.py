@@ -99,7 +99,8 @@ class EncodeBatcher:
 
     A request goes from the event loop to the thread that tokenises, from there to one that
     encodes, and back: the loop is not woken in between, and an encoding thread forms its next
-    batch itself, at once, of what waits at that moment. Requests that wait take turns, a text
+    batch itself, at once, of what waits at that moment. A request that comes alone is tokenised by
+    the thread that encodes it. Requests that wait take turns, a text
     each, so a long one does not hold up the others: it takes more turns. A caller that is
     cancelled is dropped when the batch is formed. A batch that fails, fails its own callers only.
 
@@ -116,6 +117,7 @@ class EncodeBatcher:
         self._texts: SimpleQueue[_Ticket | None] = SimpleQueue()
         self._changed = threading.Condition()  # guards what follows
         self._waiting: deque[_Ticket] = deque()
+        self._alone: deque[_Ticket] = deque()
         self._closed = False
         self._begun = 0
         self.dropped = 0
@@ -184,13 +186,25 @@ class EncodeBatcher:
             raise EncodingFailedError("The encoder was put out of service; call again.")
         self._open.add(ticket)
         self.backlog.add(ticket.outstanding)
-        self._texts.put(ticket)
+        self._hand_over(ticket)
         try:
             await ticket.future
         finally:
             self._open.discard(ticket)
             with self._changed:
                 self._count_to(ticket, 0)
+
+    def _hand_over(self, ticket: _Ticket) -> None:
+        """Gives a ticket to the tokeniser; one that is alone to an encoding thread, which is idle.
+
+        Each thread that has to be woken costs as much as a short text takes to be tokenised.
+        """
+        if len(self._open) > 1:
+            self._texts.put(ticket)
+            return
+        with self._changed:
+            self._alone.append(ticket)
+            self._changed.notify()
 
     def _count_to(self, ticket: _Ticket, outstanding: int) -> None:
         """Corrects how much of a ticket is still to do. Under the lock."""
@@ -208,12 +222,12 @@ class EncodeBatcher:
 
     def _tokenise_all(self) -> None:
         while (ticket := self._texts.get()) is not None:
-            if not ticket.future.done():
-                self._tokenise(ticket)
-            elif ticket.future.cancelled():
-                self.dropped += 1
+            self._tokenise(ticket)
 
     def _tokenise(self, ticket: _Ticket) -> None:
+        if ticket.future.done():
+            self.dropped += ticket.future.cancelled()
+            return
         try:
             tokens = self._encoder.tokenise(ticket.texts)
         except Exception as error:  # noqa: BLE001  whatever it is, the next text may fare better
@@ -239,14 +253,17 @@ class EncodeBatcher:
     def _encode_all(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._closed)
+                self._changed.wait_for(lambda: self._waiting or self._alone or self._closed)
                 if self._closed:
                     return
-                batch = self._form_batch()
+                alone = self._alone.popleft() if self._alone else None
+                batch = [] if alone else self._form_batch()
                 self._begun += bool(batch)
                 if self._waiting:
                     self._changed.notify()
-            if batch:
+            if alone:
+                self._tokenise(alone)
+            elif batch:
                 self._encode_batch(batch)
 
     def _form_batch(self) -> list[_Unit]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from encoders import embedded_encoder, write_artefact
 from encoders.artefact.bundle import Artefact
@@ -90,13 +91,27 @@ def sixes(count: int, seed: int = 0) -> list[list[str]]:
     return [[next(source) for _ in range(1 + len(MODELS))] for _ in range(count)]
 
 
-def score_vector_requests(count: int, seed: int = 0, *, learn: bool = False) -> list[bytes]:
-    """Makes requests to ScoreGenerations with vectors; those that learn are named s0, s1, ..."""
+def score_vector_requests(
+    count: int,
+    seed: int = 0,
+    *,
+    learn: bool = False,
+    prompts: NDArray[np.float32] | None = None,
+) -> list[bytes]:
+    """Makes requests to ScoreGenerations with vectors; those that learn are named s0, s1, ...
+
+    Args:
+        count: How many.
+        seed: Of the vectors.
+        learn: Whether they ask to learn.
+        prompts: (n, d) to take in turn in place of made-up ones.
+    """
     generator, made = np.random.default_rng(seed), []
     for number in range(count):
-        prompt, *answers = map(
-            _vector, generator.standard_normal((1 + len(MODELS), DIMENSION), np.float32)
-        )
+        vectors = generator.standard_normal((1 + len(MODELS), DIMENSION), np.float32)
+        if prompts is not None:
+            vectors[0] = prompts[number % len(prompts)]
+        prompt, *answers = map(_vector, vectors)
         request = scoring.ScoreGenerationsRequest(
             pool=POOL,
             prompt=types.Prompt(vector=prompt),
@@ -126,5 +141,5 @@ def outcome_requests(count: int, samples: int, seed: int = 0) -> list[bytes]:
     ]
 
 
-def _vector(values: np.ndarray[tuple[int], np.dtype[np.float32]]) -> types.Vector:
+def _vector(values: NDArray[np.float32]) -> types.Vector:
     return types.Vector(float32_le=values.astype("<f4").tobytes())

@@ -29,7 +29,7 @@ import numpy as np
 
 from benchmarks.speed import traffic
 from benchmarks.speed.load import LoadResult, Plan, run_load
-from benchmarks.speed.memory import prepared_state
+from benchmarks.speed.memory import made_vectors, prepared_state
 from benchmarks.speed.serving import Served, echo_server, our_server
 from benchmarks.speed.suite import run_alone
 from benchmarks.speed.timing import Effort
@@ -120,7 +120,8 @@ def cached(bench: Bench) -> Figure:
 
 def score(bench: Bench) -> Figure:
     """Five vectors among many samples."""
-    messages = traffic.score_vector_requests(500, seed=1)
+    _, prompts = made_vectors(SAMPLES)
+    messages = traffic.score_vector_requests(400, seed=1, prompts=prompts)
     ours, floor = beside_echo(bench, traffic.SCORE, messages)
     return Figure.paired(
         "wire/score-p50/echo", "ScoreGenerations, five vectors, 100,000 samples, k = 20, p50",

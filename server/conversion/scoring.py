@@ -1,6 +1,6 @@
 """ScoreGenerations, from the wire and back."""
 
-import uuid
+import os
 from collections.abc import Mapping
 from math import isnan
 
@@ -23,6 +23,7 @@ from server.requests import (
 )
 from server.settings import Settings
 
+_NEW_ID_BYTES = 16
 _ESTIMATORS: Mapping[int, EstimatorKind] = {
     pb.ESTIMATOR_UNSPECIFIED: EstimatorKind.AUTO,
     pb.ESTIMATOR_GLOBAL: EstimatorKind.GLOBAL,
@@ -72,7 +73,7 @@ def score_request(message: pb.ScoreGenerationsRequest, settings: Settings) -> Sc
         ),
         embedding=_EMBEDDINGS[message.embedding],
         learn=message.learn,
-        sample_id=message.sample_id or uuid.uuid4().hex,
+        sample_id=message.sample_id or os.urandom(_NEW_ID_BYTES).hex(),
     )
 
 

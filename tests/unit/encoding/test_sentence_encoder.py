@@ -316,7 +316,7 @@ def test_a_card_has_runs_of_few_shapes_that_fit_the_positions(card_encoder, monk
 def test_a_card_takes_large_batches_two_at_a_time(card_encoder, encoder, monkeypatch):
     assert (card_encoder.batch_tokens, card_encoder.batches_at_a_time) == (16_384, 2)
     monkeypatch.setattr(encoders.sentence, "cpu_limit", lambda: 8)
-    assert (encoder.batch_tokens, encoder.batches_at_a_time) == (512, 9)
+    assert (encoder.batch_tokens, encoder.batches_at_a_time) == (1024, 8)
 
 
 def test_a_card_computes_in_the_precision_that_the_revision_names(card_encoder):
