@@ -34,7 +34,7 @@ class Backlog:
             self.tokens += tokens
 
     def measured(self, tokens: int, seconds: float) -> None:
-        """Notes what a batch took from its begin to its end."""
+        """Notes what a batch took, from the end of the one before where it had to wait for it."""
         with self._lock:
             each = seconds / max(tokens, 1)
             share = _SHARE if self._seconds_per_token else 1.0

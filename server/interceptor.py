@@ -18,7 +18,7 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from server import deadline
-from server.errors import DeadlineError, MalformedMessageError
+from server.errors import DeadlineError, MalformedMessageError, OverloadedError
 from server.logs import place_of
 from server.status import PointsmanError, code_of, message_of, reason_of, rich_status
 
@@ -28,6 +28,7 @@ _OURS = "/pointsman."
 _REQUEST_ID = "x-request-id"
 _REQUEST_ID_LENGTH = 128
 _NEW_ID_BYTES = 16
+_SECONDS_BETWEEN_REFUSALS = 1.0
 _DETAILS = "grpc-status-details-bin"
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -51,6 +52,7 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):
     def __init__(self, observe: Observe, *, log_requests: bool) -> None:
         self._observe = observe
         self._log_requests = log_requests
+        self._refusals = _Refusals()
 
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
@@ -61,7 +63,12 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):
         if handler is None or not method.startswith(_OURS):
             return handler
         call = _Call(
-            handler, method, handler_call_details, self._observe, log_requests=self._log_requests
+            handler,
+            method,
+            handler_call_details,
+            self._observe,
+            self._refusals,
+            log_requests=self._log_requests,
         )
         if handler.request_streaming and handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(
@@ -89,9 +96,11 @@ class _Call:
         method: str,
         details: grpc.HandlerCallDetails,
         observe: Observe,
+        refusals: "_Refusals",
         *,
         log_requests: bool,
     ) -> None:
+        self._refusals = refusals
         self._handler = handler
         self._method = method
         self._request_id = _request_id(details)
@@ -152,7 +161,10 @@ class _Call:
 
     async def _abort(self, error: Exception, context: Context) -> NoReturn:
         code, reason = code_of(error), reason_of(error)
-        if isinstance(error, PointsmanError):
+        if isinstance(error, OverloadedError):
+            unlogged = self._refusals.unlogged(time.monotonic())
+            self._end(code.name, log=unlogged is not None, reason=reason, unlogged=unlogged or 0)
+        elif isinstance(error, PointsmanError):
             self._end(code.name, reason=reason)
         else:
             self._end(code.name, reason=reason, error=place_of(error))
@@ -163,17 +175,34 @@ class _Call:
             ((_REQUEST_ID, self._request_id), (_DETAILS, details)),
         )
 
-    def _end(self, code: str, *, log: bool = True, **fields: str) -> None:
+    def _end(self, code: str, *, log: bool = True, **fields: str | int) -> None:
         seconds = time.perf_counter() - self._began
         # In the next turn of the loop, when the reply is on its way.
         tell = partial(self._tell, code, seconds, log=log, **fields)
         asyncio.get_running_loop().call_soon(tell)
 
-    def _tell(self, code: str, seconds: float, *, log: bool, **fields: str) -> None:
+    def _tell(self, code: str, seconds: float, *, log: bool, **fields: str | int) -> None:
         self._observe(self._method, code, seconds)
         if log:
             write = _log.error if "error" in fields else _log.info
             write("call", code=code, milliseconds=round(seconds * 1e3, 3), **fields)
+
+
+class _Refusals:
+    """Logs one refusal a second: under overload there are hundreds, and each line costs."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+        self._unlogged = 0
+
+    def unlogged(self, now: float) -> int | None:
+        """Returns how many were not logged since the last one, or None for one more."""
+        if now < self._next:
+            self._unlogged += 1
+            return None
+        unlogged, self._unlogged = self._unlogged, 0
+        self._next = now + _SECONDS_BETWEEN_REFUSALS
+        return unlogged
 
 
 async def _closing(replies: AsyncGenerator[Any, None]) -> AsyncIterator[Any]:

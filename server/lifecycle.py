@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import signal
+import sys
 import time
 
 import grpc.aio
@@ -21,6 +22,7 @@ _log = structlog.get_logger(__name__)
 
 _FAILED_EXIT = 1
 _GARBAGE_THRESHOLDS = (20_000, 10, 10)
+_SWITCH_SECONDS = 0.0005
 _LAST_REPLIES_SECONDS = 0.5
 
 
@@ -74,6 +76,8 @@ async def serve(settings: Settings) -> None:
 
 
 async def _warm_up(engine: Engine) -> None:
+    # A thread that comes back from the encoder waits no longer than this for the interpreter.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     await engine.warm_up()
     # What is there now stays: a full collection of it would hold up every call for 0.1 s.
     gc.collect()

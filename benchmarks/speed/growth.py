@@ -121,7 +121,9 @@ def _neighbours(effort: Effort) -> Growth:
     for size in sizes:
         segment = Segment(16, size, HnswParameters())
         vectors = rng.standard_normal((size, 16), dtype=np.float32)
-        segment.insert_many(np.arange(size, dtype=np.int64), vectors)
+        for start in range(0, size, 250):
+            seqs = np.arange(start, start + 250, dtype=np.int64)
+            segment.insert_many(seqs, vectors[start : start + 250])
         work = lambda graph=segment: [graph.search(query, 20) for query in queries]  # noqa: E731
         found.append(tuple(each / len(queries) for each in _timed(work, effort.repeats(7))))
     what = "Neighbour search by samples in memory"

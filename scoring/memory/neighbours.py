@@ -93,7 +93,10 @@ class NeighbourIndex:
         """The graph that takes new samples."""
         if not self.segments or self.segments[-1].full:
             segment = Segment(
-                self.vectors.dimension, self._settings.segment_size, self._settings.hnsw
+                self.vectors.dimension,
+                self._settings.segment_size,
+                self._settings.hnsw,
+                roomy=bool(self.segments),
             )
             self.segments = (*self.segments, segment)
         return self.segments[-1]

@@ -29,10 +29,24 @@ class Segment:
 
     Nothing here locks. `insert`, `grow` and `remove` exclude `search`;
     `twin_of` and `save` may run beside it, in the thread that writes.
+
+    Args:
+        dimension: Of the vectors.
+        size: Samples after which it is full.
+        hnsw: Shape of the graph.
+        file: A saved graph.
+        roomy: Takes all the room that it will need at once, before anybody reads it, and so
+            never grows: for a graph that is sure to become large.
     """
 
     def __init__(
-        self, dimension: int, size: int, hnsw: HnswParameters, file: Path | None = None
+        self,
+        dimension: int,
+        size: int,
+        hnsw: HnswParameters,
+        file: Path | None = None,
+        *,
+        roomy: bool = False,
     ) -> None:
         self.dimension = dimension
         self.size = size
@@ -48,7 +62,7 @@ class Segment:
         self._members: dict[int, list[int]] = {}
         self._graph: Any = hnswlib.Index("l2", dimension)
         if file is None:
-            room = min(_FIRST_ROOM, size)
+            room = size if roomy else min(_FIRST_ROOM, size)
             self._graph.init_index(room, M=hnsw.m, ef_construction=hnsw.ef_construction)
         else:
             self._graph.load_index(str(file), max_elements=size)
