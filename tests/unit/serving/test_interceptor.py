@@ -5,7 +5,7 @@ import pytest
 
 from pointsman.v1 import admin_service_pb2 as pb
 from pointsman.v1 import admin_service_pb2_grpc as rpc
-from server.interceptor import BoundaryInterceptor
+from server.interceptor import BoundaryInterceptor, _Refusals
 
 
 class Broken(rpc.AdminServiceServicer):
@@ -86,3 +86,9 @@ async def test_a_request_id_that_cannot_be_logged_is_replaced(stub, given):
     returned = dict(await call.trailing_metadata())["x-request-id"]
     assert returned
     assert len(returned) <= 128
+
+
+def test_one_refusal_a_second_is_logged_with_how_many_were_not():
+    refusals = _Refusals()
+    found = [refusals.unlogged(now) for now in (10.0, 10.5, 10.99, 11.0, 11.5, 20.0, 21.5)]
+    assert found == [0, None, None, 2, None, 1, 0]
