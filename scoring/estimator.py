@@ -6,9 +6,10 @@ NeurIPS 2024: an answer that lies close to the others carries less noise.
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from scoring.answers import Answers
 from scoring.errors import InvalidArrayError
@@ -17,6 +18,8 @@ from scoring.kernels.request import Sums, estimate
 from scoring.kernels.solve import solve_noise
 from scoring.pairs import pair_count
 from scoring.validation import as_distances, as_list, as_rows, as_vector
+
+_Number = TypeVar("_Number", bound=np.generic)
 
 _NO_SUMS, _NO_COUNTS = np.zeros(0), np.zeros(0, np.int64)
 _NO_ROWS = np.zeros((0, 0), np.float32)
@@ -101,9 +104,9 @@ def estimate_global(answers: Answers, totals: Totals) -> Estimate:
     Raises:
         InvalidArrayError: The sums don't fit the pool's voters, or aren't finite.
     """
-    found = _try_estimate(answers, totals.voters, _shaped(totals), _NO_ROWS)
+    found = _try_estimate(answers, totals.voters, _sums_of(totals, as_vector), _NO_ROWS)
     if found is None:
-        _checked(totals)
+        _sums_of(totals, as_list)
         raise _unusable("totals")
     return found
 
@@ -137,36 +140,29 @@ def noise_of_totals(totals: Totals) -> NDArray[np.float64]:
     Raises:
         InvalidArrayError: As for `estimate_global`.
     """
-    sums, counts, *_ = _checked(totals)
+    sums, counts, *_ = _sums_of(totals, as_list)
     return solve_noise(sums, counts, len(totals.voters))
 
 
-def _checked(totals: Totals) -> Sums:
+class _Read(Protocol):
+    """Brings one of the sums of a pool into the form that the kernel takes."""
+
+    def __call__(
+        self, array: ArrayLike, dtype: type[_Number], *, field: str, length: int
+    ) -> NDArray[_Number]: ...
+
+
+def _sums_of(totals: Totals, read: _Read) -> Sums:
+    """The sums of a pool, in the shapes that they should have."""
     voters = len(totals.voters)
     pairs = pair_count(voters)
     return (
-        as_list(totals.sums, np.float64, field="totals.sums", length=pairs),
-        as_list(totals.counts, np.int64, field="totals.counts", length=pairs),
-        as_list(totals.contrast_sums, np.float64, field="totals.contrast_sums", length=pairs),
-        as_list(totals.contrast_squares, np.float64, field="totals.contrast_squares", length=pairs),
-        as_list(totals.contrast_counts, np.int64, field="totals.contrast_counts", length=pairs),
-        as_list(totals.voter_samples, np.int64, field="totals.voter_samples", length=voters),
-    )
-
-
-def _shaped(totals: Totals) -> Sums:
-    """The sums of a pool in the shapes that they should have; the kernel looks at the numbers."""
-    voters = len(totals.voters)
-    pairs = pair_count(voters)
-    return (
-        as_vector(totals.sums, np.float64, field="totals.sums", length=pairs),
-        as_vector(totals.counts, np.int64, field="totals.counts", length=pairs),
-        as_vector(totals.contrast_sums, np.float64, field="totals.contrast_sums", length=pairs),
-        as_vector(
-            totals.contrast_squares, np.float64, field="totals.contrast_squares", length=pairs
-        ),
-        as_vector(totals.contrast_counts, np.int64, field="totals.contrast_counts", length=pairs),
-        as_vector(totals.voter_samples, np.int64, field="totals.voter_samples", length=voters),
+        read(totals.sums, np.float64, field="totals.sums", length=pairs),
+        read(totals.counts, np.int64, field="totals.counts", length=pairs),
+        read(totals.contrast_sums, np.float64, field="totals.contrast_sums", length=pairs),
+        read(totals.contrast_squares, np.float64, field="totals.contrast_squares", length=pairs),
+        read(totals.contrast_counts, np.int64, field="totals.contrast_counts", length=pairs),
+        read(totals.voter_samples, np.int64, field="totals.voter_samples", length=voters),
     )
 
 
