@@ -27,17 +27,6 @@ class SharedLock:
         """Holds off the writer, not other readers, inside a `with`."""
         return self._reading
 
-    def try_enter(self) -> bool:
-        """Lets a reader in if the writer is neither in nor waiting; says whether it did.
-
-        Who was let in must `leave`.
-        """
-        with self._mutex:
-            if self._writer:
-                return False
-            self._readers += 1
-            return True
-
     def enter(self) -> None:
         """Lets a reader in, after one write at most."""
         with self._mutex:

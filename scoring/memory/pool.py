@@ -66,24 +66,12 @@ class Pool:
     def recall(self, prompt: NDArray[np.float32], k: int, without: str) -> Neighbourhood:
         """The samples nearest to a prompt (d,), at most `k`; none that is called `without`."""
         with self.lock.read():
-            return self._recall(prompt, k, without)
-
-    def try_recall(self, prompt: NDArray[np.float32], k: int, without: str) -> Neighbourhood | None:
-        """The same, or nothing at once where the writer would have to be waited for."""
-        if not self.lock.try_enter():
-            return None
-        try:
-            return self._recall(prompt, k, without)
-        finally:
-            self.lock.leave()
-
-    def _recall(self, prompt: NDArray[np.float32], k: int, without: str) -> Neighbourhood:
-        seqs, squared = self.neighbours.search(prompt, k + bool(without))
-        slots = self._slots.slots(seqs)
-        if without:
-            others = np.flatnonzero(self._slots.differ(slots, without))[:k]
-            slots, squared = slots[others], squared[others]
-        return Neighbourhood(self.voters, self._table.rows(slots), squared)
+            seqs, squared = self.neighbours.search(prompt, k + bool(without))
+            slots = self._slots.slots(seqs)
+            if without:
+                others = np.flatnonzero(self._slots.differ(slots, without))[:k]
+                slots, squared = slots[others], squared[others]
+            return Neighbourhood(self.voters, self._table.rows(slots), squared)
 
     def totals(self, without: str) -> Totals:
         """Sums over every live sample but the one that is called `without`."""

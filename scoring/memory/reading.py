@@ -118,28 +118,6 @@ class MemoryReader:
         found = self._asked(pool, space, k)
         return found.recall(own_prompt(prompt, space.dimension), k, without)
 
-    def try_recall(
-        self,
-        pool: str,
-        space: EmbeddingSpace,
-        prompt: NDArray[np.float32],
-        k: int,
-        *,
-        without: str = "",
-    ) -> Neighbourhood | None:
-        """What `recall` gives, or None at once where the writer is in: it never waits for it.
-
-        For a thread that must not wait, such as that of an event loop. As long as the writer
-        learns at full rate it may be in often; then `recall` waits for one change.
-
-        Raises:
-            PoolNotFoundError: There is no pool of this name.
-            SpaceMismatchError: The pool has another space.
-            InvalidArrayError: The prompt has another shape or is not finite, or k is negative.
-        """
-        found = self._asked(pool, space, k)
-        return found.try_recall(own_prompt(prompt, space.dimension), k, without)
-
     def totals(self, pool: str, space: EmbeddingSpace, *, without: str = "") -> Totals:
         """Sums over every live sample of a pool.
 

@@ -120,18 +120,3 @@ def test_many_threads_learn_at_once(opened, space, sample):
         revisions = list(threads.map(learn, range(60)))
     assert sorted(revisions) == list(range(1, 61))
     assert opened.totals("pool", space).sums[0] == sum(range(60))
-
-
-def test_who_must_not_wait_gets_the_same_or_nothing(opened, space, sample, learn, until):
-    learn(opened, range(30))
-    until(lambda: not opened._writer._busy)
-    prompt, without = sample(3).prompt, sample(3).sample_id
-    waited = opened.recall("pool", space, prompt, 5, without=without)
-    found = opened.try_recall("pool", space, prompt, 5, without=without)
-    np.testing.assert_array_equal(found.rows, waited.rows)
-    np.testing.assert_allclose(found.squared_distances, waited.squared_distances, rtol=1e-5)
-    lock = opened._pools["pool"].lock
-    with lock.write():  # as the writer thread does, which is idle now
-        assert opened.try_recall("pool", space, prompt, 5) is None
-    assert opened.try_recall("pool", space, prompt, 5) is not None
-    assert lock._readers == 0

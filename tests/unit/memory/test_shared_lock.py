@@ -77,18 +77,3 @@ def test_an_error_inside_gives_the_lock_back():
             {}["missing"]
     with lock.write():
         assert lock._readers == 0
-
-
-def test_who_does_not_want_to_wait_is_told_so(until):
-    lock = SharedLock()
-    with lock.write():
-        assert not lock.try_enter()
-    assert lock.try_enter()
-    with lock.read():  # shared with others
-        assert lock._readers == 2
-    writer = run(lambda: lock.write().__enter__())
-    until(lambda: lock._writer)
-    assert not lock.try_enter()  # a writer that waits comes first
-    lock.leave()
-    writer.join(30)
-    assert not writer.is_alive()
