@@ -1,6 +1,6 @@
 """A bare grpc.aio server that does no work: what any answer over gRPC costs at the least.
 
-    python -m benchmarks.speed.echo --socket /tmp/echo.s --reply reply.bin --cpu 0
+    python -m benchmarks.speed.echo --socket ./echo.s --reply reply.bin --cpu 0
 
 Every unary method is answered with the same bytes: those of a file, so many zeros, or what was
 sent. Messages are not parsed. A health check is answered with SERVING.
