@@ -36,7 +36,7 @@ class Limits:
 
 # On a CPU a large run gains nothing, spills the caches, and can't be interrupted;
 # one more run of MiniLM costs as much as a dozen tokens.
-CPU = Limits(padded_tokens=1024, padding=16, batch_tokens=1024)
+CPU = Limits(padded_tokens=1024, padding=16, batch_tokens=2048)
 # There a run is mostly the wait for it, until it is large. A shape that was met before finds its
 # memory laid out, and its products planned.
 GPU = Limits(padded_tokens=16384, padding=4096, batch_tokens=16384, step=16)

@@ -11,7 +11,7 @@ from encoders.tfidf import FILES, TfidfEncoder, is_tfidf
 
 AnyEncoder: TypeAlias = SentenceEncoder | TfidfEncoder
 """Both have revision, dimension, max_tokens, batch_tokens, batches_at_a_time, tokenise,
-encode_tokens and encode."""
+cut, encode_tokens and encode."""
 
 
 def load_any_encoder(

@@ -1,6 +1,6 @@
 """The sentence encoder: text in, unit vectors out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -113,6 +113,15 @@ class SentenceEncoder:
         """
         return self.tokeniser.tokenise(texts)
 
+    def cut(self, tokens: Sequence[Tokens]) -> Iterator[list[int]]:
+        """Chooses which of n texts share a run of the model, shortest first.
+
+        Yields:
+            Indexes of the texts of one run; every text is in exactly one.
+        """
+        lengths = np.array([text.ids.size for text in tokens], dtype=np.int64)
+        return group_by_length(lengths, self.network.limits)
+
     def encode_tokens(self, tokens: Sequence[Tokens]) -> NDArray[np.float32]:
         """Encodes tokenised texts.
 
@@ -128,8 +137,7 @@ class SentenceEncoder:
             EncoderInvalidError: The model gave NaN or infinity.
         """
         vectors = np.zeros((len(tokens), self.dimension), dtype=np.float32)
-        lengths = np.array([text.ids.size for text in tokens], dtype=np.int64)
-        for chosen in group_by_length(lengths, self.network.limits):
+        for chosen in self.cut(tokens):
             vectors[chosen] = self._run([tokens[index].ids for index in chosen])
         if not np.isfinite(vectors).all():
             message = "the encoder gave NaN or infinity; its model is damaged, fetch it again"

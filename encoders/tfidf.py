@@ -1,7 +1,7 @@
 """The TF-IDF encoder: text in, unit vectors out, by counting words and character n-grams."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -104,6 +104,10 @@ class TfidfEncoder:
     def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
         """Finds the known terms of texts, in their order; a term that comes back comes again."""
         return [self._tokens(text) for text in texts]
+
+    def cut(self, tokens: Sequence[Tokens]) -> Iterator[list[int]]:
+        """Yields the indexes of all n texts: they are not padded."""
+        yield list(range(len(tokens)))
 
     def encode_tokens(self, tokens: Sequence[Tokens]) -> NDArray[np.float32]:
         """Encodes texts as their terms.

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from server.errors import OverloadedError, ShuttingDownError
 
@@ -23,6 +23,7 @@ class Admission:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._admitted = _Admitted(self)
         self.in_flight = 0
         self.refused = 0
 
@@ -36,9 +37,8 @@ class Admission:
         """Waits until nothing is in flight."""
         await self._idle.wait()
 
-    @contextmanager
-    def admit(self) -> Iterator[None]:
-        """Admits one request, or refuses it at once.
+    def admit(self) -> "_Admitted":
+        """Admits one request for a `with`, or refuses it at once.
 
         Raises:
             OverloadedError: As many as may be are in flight.
@@ -53,15 +53,19 @@ class Admission:
                 "(limits.in_flight); call again after the delay.",
                 retry_after=_RETRY_SECONDS,
             )
+        return self._admitted
+
+    def enter(self) -> None:
+        """Counts a request that was admitted."""
         self.in_flight += 1
         self._idle.clear()
-        try:
-            yield
-        finally:
-            self.in_flight -= 1
-            self._wake()
-            if not self.in_flight:
-                self._idle.set()
+
+    def leave(self) -> None:
+        """Counts one that is over, and admits who waits."""
+        self.in_flight -= 1
+        self._wake()
+        if not self.in_flight:
+            self._idle.set()
 
     @asynccontextmanager
     async def admit_in_turn(self) -> AsyncIterator[None]:
@@ -90,3 +94,18 @@ class Admission:
             if not turn.done():
                 turn.set_result(None)
                 return
+
+
+class _Admitted:
+    """The `with` of a request. One for all: it keeps nothing of any of them."""
+
+    __slots__ = ("_admission",)
+
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
+
+    def __enter__(self) -> None:
+        self._admission.enter()
+
+    def __exit__(self, *_: object) -> None:
+        self._admission.leave()

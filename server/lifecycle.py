@@ -10,6 +10,7 @@ import time
 import grpc.aio
 import structlog
 
+from server.call_log import CallLog
 from server.engine import Engine, open_engine
 from server.health import Health
 from server.listen import bind
@@ -46,12 +47,13 @@ async def serve(settings: Settings) -> None:
             ) as metrics,
         ):
             parts.start("memory", engine.watch_memory)
+            call_log = CallLog(metrics.observe, log_requests=settings.log.requests)
             server = None
             try:
                 await _warm_up(engine)
                 parts.start("watch", engine.routers.watch)
                 parts.start("calibrations", engine.calibrations.watch)
-                server = make_server(settings, engine, health, metrics, draining)
+                server = make_server(settings, engine, health, call_log, draining)
                 addresses = bind(server, settings)
                 await server.start()
                 await health.serving()
@@ -65,6 +67,7 @@ async def serve(settings: Settings) -> None:
                     await _announce(health, settings.shutdown_wait if grace else 0.0)
                     draining.set()
                     await _drain(server, engine, grace)
+                call_log.write()
                 # Asked before the batchers are stopped, in whatever they are doing.
                 stuck = engine.encoders.stuck
                 parts.stop()

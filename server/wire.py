@@ -1,4 +1,4 @@
-"""The gRPC server: every service, its interceptor and its limits."""
+"""The gRPC server: every service, its boundary and its limits."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -9,10 +9,10 @@ import grpc.aio
 from grpc_reflection.v1alpha import reflection
 
 from pointsman.v1 import admin_service_pb2_grpc, routing_service_pb2_grpc, scoring_service_pb2_grpc
+from server.boundary import Boundary
+from server.call_log import CallLog
 from server.engine import Engine
 from server.health import ADMIN, ROUTING, SCORING, Health
-from server.interceptor import BoundaryInterceptor
-from server.metrics import Metrics
 from server.pools import Pools
 from server.services.admin import AdminServicer
 from server.services.routing import RoutingServicer
@@ -27,7 +27,7 @@ def make_server(
     settings: Settings,
     engine: Engine,
     health: Health,
-    metrics: Metrics,
+    call_log: CallLog,
     draining: asyncio.Event,
 ) -> grpc.aio.Server:
     """Makes the gRPC server, bound to no address yet.
@@ -36,12 +36,11 @@ def make_server(
         settings: Limits, logs and reflection.
         engine: What the services call.
         health: Answers health checks.
-        metrics: Counts the calls.
+        call_log: Is told of every call that has ended.
         draining: Set when the server goes down; open streams end then.
     """
     limits = settings.limits
     server = grpc.aio.server(
-        interceptors=[BoundaryInterceptor(metrics.observe, log_requests=settings.log.requests)],
         maximum_concurrent_rpcs=_CALLS_PER_ADMITTED * limits.in_flight,
         options=[
             ("grpc.max_receive_message_length", limits.message_bytes),
@@ -50,7 +49,8 @@ def make_server(
             ("grpc.so_reuseport", 0),
         ],
     )
-    by_path = cast("grpc.aio.Server", _ByPath(server))
+    boundary = Boundary(call_log)
+    by_path = cast("grpc.aio.Server", _ByPath(server, boundary))
     scoring_service_pb2_grpc.add_ScoringServiceServicer_to_server(
         ScoringServicer(engine.pipeline, engine.admission, draining, settings), by_path
     )
@@ -78,14 +78,16 @@ class _ByPath:
 
     Args:
         server: Gets the handlers.
+        boundary: Goes around them.
     """
 
-    def __init__(self, server: grpc.aio.Server) -> None:
+    def __init__(self, server: grpc.aio.Server, boundary: Boundary) -> None:
         self._server = server
+        self._boundary = boundary
 
     def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
         """Passes the handlers on."""
-        self._server.add_generic_rpc_handlers(handlers)
+        self._server.add_generic_rpc_handlers(tuple(map(self._boundary.around, handlers)))
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, object]) -> None:
         """Registers nothing."""

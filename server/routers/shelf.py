@@ -1,7 +1,7 @@
 """Encoders in service, each with its batcher, shared by all that need the same one."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -42,6 +42,9 @@ class LoadedEncoder(Protocol):
 
     def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
         """Splits texts into tokens."""
+
+    def cut(self, tokens: Sequence[Tokens]) -> Iterable[Sequence[int]]:
+        """Chooses which of n texts share a run: indexes, each in exactly one run."""
 
     def encode_tokens(self, tokens: Sequence[Tokens]) -> NDArray[np.float32]:
         """Turns tokens into vectors, shape (n, d)."""

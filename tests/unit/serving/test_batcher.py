@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import asynccontextmanager
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from encoders.tokeniser import Tokens
 from server.batcher import EncodeBatcher
-from server.deadline import begin
+from server.calls import Call, begin
 from server.errors import EncodingFailedError, OverloadedError
 
 DIMENSION = 2
@@ -33,6 +34,9 @@ class FakeEncoder:
             Tokens(np.array([ord(letter) for letter in text], np.int64), "!" in text)
             for text in texts
         ]
+
+    def cut(self, tokens):
+        return [range(len(tokens))]
 
     def encode_tokens(self, tokens: Sequence[Tokens]) -> np.ndarray:
         assert self.gate.wait(10)
@@ -122,10 +126,14 @@ async def test_a_cancelled_caller_is_dropped_when_the_batch_is_formed():
 
 
 @settings(deadline=None, max_examples=30)
-@given(st.lists(st.tuples(st.integers(1, 6), st.booleans()), min_size=1, max_size=12))
-def test_whoever_is_cancelled_everyone_else_gets_their_own(callers):
+@given(
+    st.lists(st.tuples(st.integers(1, 6), st.booleans()), min_size=1, max_size=12), st.booleans()
+)
+def test_whoever_is_cancelled_everyone_else_gets_their_own(callers, in_runs):
     async def scenario():
         encoder = FakeEncoder()
+        if in_runs:
+            encoder.cut = one_by_one
         encoder.gate.clear()
         async with running(encoder, batch_tokens=4) as batcher:
             texts = [chr(ord("A") + index) * length for index, (length, _) in enumerate(callers)]
@@ -164,6 +172,54 @@ async def test_a_long_request_does_not_hold_up_a_short_one():
         encoder.gate.set()
         await asyncio.gather(short, long)
     assert encoder.batches.index([1]) <= 3
+
+
+async def test_a_caller_has_its_vectors_when_its_own_run_ends():
+    encoder = FakeEncoder()
+    encoder.cut = one_by_one
+    encoder.gate.clear()
+    async with running(encoder) as batcher:
+        first = asyncio.create_task(batcher.encode(["a"]))
+        await until(lambda: batcher.stuck and not batcher._waiting)
+        both = [asyncio.create_task(batcher.encode([text])) for text in ("bb", "cc")]
+        await until(lambda: len(batcher._waiting) == 2)
+        honest, reached, gate = encoder.encode_tokens, threading.Event(), threading.Event()
+
+        def encode_tokens(tokens):
+            if tokens[0].ids[0] == ord("c"):
+                reached.set()
+                assert gate.wait(10)
+            return honest(tokens)
+
+        encoder.encode_tokens = encode_tokens
+        encoder.gate.set()
+        await asyncio.gather(first, both[0])
+        await until(reached.is_set)
+        assert not both[1].done()
+        gate.set()
+        assert (await both[1]).vectors.tolist() == [list(vector_of("cc"))]
+
+
+async def test_a_failing_run_fails_those_who_are_in_it_and_not_the_rest_of_the_batch():
+    encoder = FakeEncoder()
+    encoder.cut = one_by_one
+    encoder.gate.clear()
+    async with running(encoder) as batcher:
+        first = asyncio.create_task(batcher.encode(["a"]))
+        await until(lambda: batcher.stuck and not batcher._waiting)
+        texts = (["x", "b"], ["b"], ["c", "d"])
+        tasks = [asyncio.create_task(batcher.encode(each)) for each in texts]
+        await until(lambda: len(batcher._waiting) == 3)
+        encoder.gate.set()
+        bad, *good = await asyncio.gather(*tasks, return_exceptions=True)
+        await first
+        assert batcher.backlog.tokens == 0
+    assert isinstance(bad, EncodingFailedError)
+    assert [len(each.vectors) for each in good] == [1, 2]
+
+
+def one_by_one(tokens):
+    return [[index] for index in range(len(tokens))]
 
 
 async def test_an_encoder_that_miscounts_fails_its_batch_and_not_the_server():
@@ -222,7 +278,7 @@ async def test_a_thread_that_dies_ends_the_batcher():
     def broken():
         raise MemoryError
 
-    batcher._form_batch = broken
+    batcher._waiting.next_run = broken
     life = asyncio.create_task(batcher.run())
     waiting = asyncio.create_task(batcher.encode(["a"]))
     await asyncio.wait([life], timeout=10)
@@ -282,5 +338,6 @@ async def test_what_cannot_be_done_in_time_is_refused_before_any_work():
 
 
 async def within(seconds: float, work):
-    begin(seconds)
+    ends_at = None if seconds is None else time.monotonic() + seconds
+    begin(Call("/method", "id", time.monotonic(), ends_at))
     return await work

@@ -25,7 +25,7 @@ class DeadError(Exception):
 def settings(tmp_path, monkeypatch):
     class NoEncoder:
         revision, dimension, max_tokens, provider = "r", 2, 8, "none"
-        batch_tokens, batches_at_a_time = 8, 1
+        batch_tokens, batches_at_a_time, cut = 8, 1, None
 
     async def warm(_):
         pass

@@ -26,6 +26,9 @@ class Encoder:
     def tokenise(self, texts):
         return [Tokens(np.array([1], np.int64), truncated=False) for _ in texts]
 
+    def cut(self, tokens):
+        return [range(len(tokens))]
+
     def encode_tokens(self, tokens):
         self.runs += 1
         self.begun.set()

@@ -5,7 +5,9 @@ import pytest
 
 from pointsman.v1 import admin_service_pb2 as pb
 from pointsman.v1 import admin_service_pb2_grpc as rpc
-from server.interceptor import BoundaryInterceptor, _Refusals
+from server.boundary import Boundary
+from server.call_log import CallLog
+from server.wire import _ByPath
 
 
 class Broken(rpc.AdminServiceServicer):
@@ -27,12 +29,18 @@ def observed():
 
 
 @pytest.fixture
-async def stub(observed):
+def log(observed):
     def observe(*call):
         observed.append(call)
 
-    server = grpc.aio.server(interceptors=[BoundaryInterceptor(observe, log_requests=True)])
-    rpc.add_AdminServiceServicer_to_server(Broken(), server)
+    return CallLog(observe, log_requests=True)
+
+
+@pytest.fixture
+async def stub(log):
+    server = grpc.aio.server()
+    by_path = _ByPath(server, Boundary(log))
+    rpc.add_AdminServiceServicer_to_server(Broken(), by_path)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
@@ -45,34 +53,38 @@ def check(error: grpc.aio.AioRpcError, log: str) -> None:
     assert "log" in error.details()
     assert "secret" not in error.details()
     assert "secret" not in log
-    assert "test_interceptor.py" in log
+    assert "test_boundary.py" in log
 
 
-async def test_an_unexpected_error_is_internal_and_says_where_in_the_log(stub, capsys):
+async def test_an_unexpected_error_is_internal_and_says_where_in_the_log(stub, log, capsys):
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await stub.ListPools(pb.ListPoolsRequest())
+    log.write()
     check(caught.value, capsys.readouterr().out)
 
 
-async def test_so_is_one_in_the_middle_of_a_stream(stub, capsys):
+async def test_so_is_one_in_the_middle_of_a_stream(stub, log, capsys):
     call = stub.ExportSamples(pb.ExportSamplesRequest())
     assert await call.read() == pb.ExportSamplesResponse()
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call.read()
+    log.write()
     check(caught.value, capsys.readouterr().out)
 
 
-async def test_so_is_one_in_a_stream_of_requests(stub, capsys):
+async def test_so_is_one_in_a_stream_of_requests(stub, log, capsys):
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await stub.ImportSamples(iter([]))
+    log.write()
     check(caught.value, capsys.readouterr().out)
 
 
-async def test_every_call_is_told_with_its_code(stub, observed):
+async def test_every_call_is_told_with_its_code(stub, log, observed):
     with pytest.raises(grpc.aio.AioRpcError):
         await stub.ListPools(pb.ListPoolsRequest())
     with pytest.raises(grpc.aio.AioRpcError):
         await stub.ImportSamples(iter([]))
+    log.write()
     called = [(method.rpartition("/")[2], code) for method, code, _ in observed]
     assert called == [("ListPools", "INTERNAL"), ("ImportSamples", "INTERNAL")]
     assert all(0 < seconds < 60 for _, _, seconds in observed)
@@ -86,9 +98,3 @@ async def test_a_request_id_that_cannot_be_logged_is_replaced(stub, given):
     returned = dict(await call.trailing_metadata())["x-request-id"]
     assert returned
     assert len(returned) <= 128
-
-
-def test_one_refusal_a_second_is_logged_with_how_many_were_not():
-    refusals = _Refusals()
-    found = [refusals.unlogged(now) for now in (10.0, 10.5, 10.99, 11.0, 11.5, 20.0, 21.5)]
-    assert found == [0, None, None, 2, None, 1, 0]
