@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from math import isnan
+from math import isnan, nan
 from typing import Protocol
 
 import numpy as np
@@ -68,14 +68,14 @@ def decide(
     """
     require_allowed(request, scores.models, growing=growing)
     models, known = _allowed(request, scores)
-    costs = np.array([router.costs.get(model, np.nan) for model in models])
+    costs = [router.costs.get(model, nan) for model in models]
     choice = _chosen(request, models, known, costs)
     # Lists from here on: numbers of a few models are dealt with one by one.
     order, values = choice.order.tolist(), known.tolist()
     probabilities = router.calibration.of_prompt(values) if router.calibration else None
     decision = Decision(
         model=models[choice.index],
-        ranking=_ranking(order, models, values, probabilities, costs.tolist()),
+        ranking=_ranking(order, models, values, probabilities, costs),
         margin=_margin(order, values),
         entropy=None if probabilities is None else entropy_of(probabilities),
         fallback=_unsure(choice, scores.fallback[0]),
@@ -188,7 +188,9 @@ def _unknown(field: str, model: str, models: Sequence[str]) -> UnknownModelError
     )
 
 
-def _chosen(request: RouteRequest, models: Sequence[str], scores: Floats, costs: Floats) -> Choice:
+def _chosen(
+    request: RouteRequest, models: Sequence[str], scores: Floats, costs: Sequence[float]
+) -> Choice:
     try:
         return choose(request.policy, models, scores, costs)
     except NoCandidateError as error:
@@ -216,15 +218,18 @@ def _ranking(
     probabilities: Sequence[float] | None,
     costs: Sequence[float],
 ) -> tuple[RankedModel, ...]:
+    shares: Sequence[float | None] = probabilities or [None] * len(models)
     return tuple(
-        RankedModel(
-            model=models[place],
-            score=scores[place],
-            probability=None if probabilities is None else probabilities[place],
-            cost=None if isnan(costs[place]) else costs[place],
-        )
-        for place in order
-        if not isnan(scores[place])
+        [
+            RankedModel(
+                models[place],
+                scores[place],
+                shares[place],
+                None if isnan(costs[place]) else costs[place],
+            )
+            for place in order
+            if not isnan(scores[place])
+        ]
     )
 
 

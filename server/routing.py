@@ -16,6 +16,7 @@ from server.routers.values import ServedRouter
 from server.spaces import pool_revision, prompt_space
 from server.worker import EstimateWorker
 
+_OVER_POOLS = (SmoothieRouter, OutcomeRouter)
 _WARM_UP = RouteRequest(router="", prompt="Which model should answer this?")
 
 
@@ -113,7 +114,7 @@ class Routing:
         self, router: ServedRouter, request: RouteRequest, prompt: EncodedPrompt
     ) -> RouterScores:
         vectors = np.ascontiguousarray(prompt.vector)[None]
-        if isinstance(router.router, SmoothieRouter | OutcomeRouter):
+        if isinstance(router.router, _OVER_POOLS):
             # The pool may have come, or come anew, in another space since the request was checked.
             return router.router.score(vectors, self._space(router, request.prompt))
         return router.router.score(vectors)

@@ -77,7 +77,7 @@ class EncoderSettings(Section):
     max_tokens: int | None = Field(default=None, ge=4, le=1_000_000)
     """Tokens read of a text, special ones included; the encoder's own limit if absent."""
     batch_tokens: int = Field(default=0, ge=0)
-    """Most tokens of one batch; 0 for 1,024 on a CPU and 16,384 on CUDA. A larger batch keeps
+    """Most tokens of one batch; 0 for 2,048 on a CPU and 16,384 on CUDA. A larger batch keeps
     others waiting for longer, and on a CPU gains little."""
 
     @field_validator("directory")

@@ -33,6 +33,8 @@ from scoring.policies.values import (
     Threshold,
 )
 
+_PLAIN = Policy()
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Choice:
@@ -73,11 +75,13 @@ def choose(policy: Policy, models: Sequence[str], scores: ArrayLike, costs: Arra
     known = _checked(scores, len(models), field="scores")
     prices = _checked(costs, len(models), field="costs")
     _require_scores(models, known)
+    order = np.argsort(-known, kind="stable").astype(np.int64, copy=False)
+    if policy == _PLAIN:
+        return Choice(take_best(known, prices).place, order, sticky=False)
     # Numbers near the largest may overflow to an infinity, which compares as it should.
     with np.errstate(over="ignore", invalid="ignore"):
         taken = _taken(policy.rule, models, known, prices)
         kept = _kept(policy.stickiness, models, taken.worth, taken.place)
-    order = np.argsort(-known, kind="stable").astype(np.int64)
     return Choice(kept, order, sticky=kept != taken.place, unsure=taken.unsure)
 
 

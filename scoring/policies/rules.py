@@ -5,7 +5,7 @@ cost. It is NaN for a model that the rule doesn't allow.
 """
 
 from collections.abc import Sequence
-from math import inf, isnan
+from math import inf, isnan, nan
 from typing import NamedTuple
 
 import numpy as np
@@ -32,12 +32,17 @@ class Taken(NamedTuple):
 def take_best(worth: Floats, costs: Floats) -> Taken:
     """Takes the greatest worth; of equals the cheapest, unknown costs last, then the first."""
     # Models are few: NumPy would take longer to be called than this.
-    taken: tuple[float, float, int] | None = None
-    for place, (value, cost) in enumerate(zip(worth.tolist(), costs.tolist(), strict=True)):
-        rank = (-value, inf if isnan(cost) else cost, place)
-        if not isnan(value) and (taken is None or rank < taken):
-            taken = rank
-    return Taken(worth, taken[2] if taken else 0)
+    values = worth.tolist()
+    best = max([value for value in values if not isnan(value)], default=nan)
+    places = [place for place, value in enumerate(values) if value == best] or [0]
+    if len(places) == 1:
+        return Taken(worth, places[0])
+    prices = costs.tolist()
+    return Taken(worth, min(places, key=lambda place: _or_last(prices[place])))
+
+
+def _or_last(cost: float) -> float:
+    return inf if isnan(cost) else cost
 
 
 def take_sample(rule: Sample, scores: Floats) -> Taken:

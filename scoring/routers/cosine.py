@@ -6,10 +6,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scoring.errors import InvalidArrayError
+from scoring.kernels.cosines import cosines
 from scoring.routers.arrays import Shapes
 from scoring.routers.trained import PromptScore
 from scoring.routers.validation import as_vectors
 from scoring.routers.values import RouterScores
+from scoring.validation import LARGEST_SQUARED_NORM, as_floats, kernel_form, refuse_vectors
 
 COSINE_SHAPES: Shapes = {"llm_embeddings": ("models", "d")}
 
@@ -60,9 +62,8 @@ class CosineRouter:
     def score(self, prompts: NDArray[np.float32]) -> RouterScores:
         """Scores every model by its cosine with the prompt, computed in float64.
 
-        Each cosine is a product of its own, not a cell of a matrix product, whose
-        rounding depends on its neighbours: equal embeddings tie, and a prompt
-        scores the same in every batch.
+        Equal embeddings tie, and a prompt scores the same in every batch: no cosine
+        is a cell of a matrix product, whose rounding depends on its neighbours.
 
         Args:
             prompts: (n, d) float32; a zero vector scores 0 everywhere.
@@ -70,9 +71,15 @@ class CosineRouter:
         Raises:
             InvalidArrayError: The prompts have another shape, or aren't finite.
         """
+        vectors = as_floats(prompts, field="prompts", axes=("prompt", "coordinate"))
         dimension = self._directions.shape[1]
-        vectors = as_vectors(prompts, field="prompts", each="prompt", dimension=dimension)
-        scores = np.vecdot(_directions(vectors)[:, None], self._directions)
+        if vectors.shape[1] != dimension:
+            raise InvalidArrayError(
+                f"prompts has {vectors.shape[1]} dimensions; give {dimension}.", field="prompts"
+            )
+        scores = np.empty((len(vectors), len(self._models)))
+        if cosines(vectors, self._directions, scores, LARGEST_SQUARED_NORM):
+            refuse_vectors(vectors, field="prompts")
         none = np.zeros(len(vectors), np.int64)
         return RouterScores(self._models, scores, none, none, (None,) * len(vectors))
 
@@ -87,7 +94,10 @@ class CosineScorer:
 
     def score(self, prompt: NDArray[np.float32]) -> PromptScore:
         """Scores a prompt (d,)."""
-        return PromptScore(np.vecdot(_directions(prompt[None]), self._directions))
+        row = kernel_form(prompt[None], np.float32, field="prompt")
+        scores = np.empty((1, len(self._directions)))
+        cosines(row, self._directions, scores, np.inf)
+        return PromptScore(scores[0])
 
 
 def _directions(vectors: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -13,17 +13,15 @@ DURABILITY: Mapping[Durability | None, types_pb2.Durability.ValueType] = {
 }
 
 
-def timings_message(timings: Timings) -> types_pb2.Timings:
-    """Writes seconds as microseconds."""
-    return types_pb2.Timings(
-        queue_us=_microseconds(timings.queue),
-        tokenise_us=_microseconds(timings.tokenise),
-        encode_us=_microseconds(timings.encode),
-        recall_us=_microseconds(timings.recall),
-        estimate_us=_microseconds(timings.estimate),
-        learn_us=_microseconds(timings.learn),
-        total_us=_microseconds(timings.total),
-    )
+def write_timings(timings: Timings, message: types_pb2.Timings) -> None:
+    """Writes seconds as microseconds, in place: a message that is passed in is copied."""
+    message.queue_us = _microseconds(timings.queue)
+    message.tokenise_us = _microseconds(timings.tokenise)
+    message.encode_us = _microseconds(timings.encode)
+    message.recall_us = _microseconds(timings.recall)
+    message.estimate_us = _microseconds(timings.estimate)
+    message.learn_us = _microseconds(timings.learn)
+    message.total_us = _microseconds(timings.total)
 
 
 def written_message(written: Written) -> types_pb2.WriteReceipt:

@@ -1,11 +1,14 @@
 """RoutePrompt, from the wire and back."""
 
 from pointsman.v1 import routing_service_pb2 as pb
+from scoring.policies import Policy
 from server.conversion.checks import Checks
 from server.conversion.policies import policy_of
-from server.conversion.replies import timings_message
-from server.requests import RankedModel, RouteReply, RouteRequest
+from server.conversion.replies import write_timings
+from server.requests import RouteReply, RouteRequest
 from server.settings import Settings
+
+_NO_POLICY = Policy()
 
 
 def route_request(message: pb.RoutePromptRequest, settings: Settings) -> RouteRequest:
@@ -15,25 +18,20 @@ def route_request(message: pb.RoutePromptRequest, settings: Settings) -> RouteRe
         InvalidRequestError: Names every invalid field.
     """
     checks = Checks(settings.limits)
+    candidates, denied = tuple(message.candidates), frozenset(message.denied)
     if message.router:
         checks.pool(message.router, "router")
     checks.space(message.embedding_space)
-    checks.models(message.candidates, "candidates")
+    checks.models(candidates, "candidates")
     checks.models(message.denied, "denied")
-    if message.candidates and set(message.candidates) <= set(message.denied):
+    if candidates and denied.issuperset(candidates):
         checks.refuse("denied", "has every candidate, which leaves none; deny fewer")
-    policy = policy_of(message.policy, checks)
+    policy = policy_of(message.policy, checks) if message.HasField("policy") else _NO_POLICY
     prompt = checks.prompt(message.prompt, message.embedding_space)
     checks.raise_if_any()
     assert policy is not None  # noqa: S101  nothing is missing without a violation
     assert prompt is not None  # noqa: S101
-    return RouteRequest(
-        router=message.router,
-        prompt=prompt,
-        candidates=tuple(message.candidates),
-        denied=frozenset(message.denied),
-        policy=policy,
-    )
+    return RouteRequest(message.router, prompt, candidates, denied, policy)
 
 
 def route_response(reply: RouteReply) -> pb.RoutePromptResponse:
@@ -41,7 +39,6 @@ def route_response(reply: RouteReply) -> pb.RoutePromptResponse:
     decision = reply.decision
     response = pb.RoutePromptResponse(
         model=decision.model,
-        ranking=map(_model_score, decision.ranking),
         margin=decision.margin,
         entropy=decision.entropy,
         abstained=decision.abstained,
@@ -49,16 +46,12 @@ def route_response(reply: RouteReply) -> pb.RoutePromptResponse:
         router_revision=reply.revision,
         neighbours_used=decision.neighbours_used,
         voters_used=decision.voters_used,
-        timings=timings_message(reply.timings),
         prompt_truncated=reply.truncated,
     )
+    for model, score, probability, cost in decision.ranking:
+        response.ranking.add(model=model, score=score, probability=probability, cost=cost)
+    write_timings(reply.timings, response.timings)
     if decision.fallback is not None:
         response.fallback.reason = decision.fallback.reason
         response.fallback.message = decision.fallback.message
     return response
-
-
-def _model_score(ranked: RankedModel) -> pb.ModelScore:
-    return pb.ModelScore(
-        model=ranked.model, score=ranked.score, probability=ranked.probability, cost=ranked.cost
-    )

@@ -1,7 +1,7 @@
 """ScoreGenerations, from the wire and back."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import isnan
 
 import numpy as np
@@ -11,7 +11,7 @@ from pointsman.v1 import scoring_service_pb2 as pb
 from pointsman.v1 import types_pb2
 from scoring.calibrated import CalibratedEstimate
 from server.conversion.checks import Checks
-from server.conversion.replies import timings_message, written_message
+from server.conversion.replies import write_timings, written_message
 from server.requests import (
     DEFAULT_POOL,
     EmbeddingKind,
@@ -148,15 +148,12 @@ def score_response(reply: ScoreReply) -> pb.ScoreGenerationsResponse:
     estimate = reply.estimate
     response = pb.ScoreGenerationsResponse(
         best_index=reply.ranking.best_index,
-        scores=_generation_scores(reply),
-        voters=_voter_scores(reply),
         estimator=_ESTIMATOR_VALUES[reply.estimator],
         neighbours_used=estimate.neighbours_used,
         margin=_known(estimate.margin),
         margin_standard_error=_known(estimate.margin_standard_error),
         tied=reply.ranking.tied,
         agreement=_known(reply.answers.agreement),
-        timings=timings_message(reply.timings),
         encoder_revision=reply.encoder_revision,
         pool_revision=reply.pool_revision,
         prompt_truncated=bool(reply.truncated[0]),
@@ -164,6 +161,9 @@ def score_response(reply: ScoreReply) -> pb.ScoreGenerationsResponse:
         learned=_learned(reply),
         calibration=None if reply.calibrated is None else _calibration(reply.calibrated),
     )
+    _add_generations(response, reply)
+    _add_voters(response, reply)
+    write_timings(reply.timings, response.timings)
     if reply.fallback is not None:
         response.fallback.wanted = _ESTIMATOR_VALUES[reply.fallback.wanted]
         response.fallback.reason = reply.fallback.reason
@@ -187,9 +187,9 @@ def _calibration(calibrated: CalibratedEstimate) -> pb.Calibration:
     )
 
 
-def _generation_scores(reply: ScoreReply) -> list[pb.GenerationScore]:
+def _add_generations(response: pb.ScoreGenerationsResponse, reply: ScoreReply) -> None:
     noise = _all_known(reply.estimate.noise_variance)
-    voters = reply.answers.voters
+    voters, add = reply.answers.voters, response.scores.add
     rows = zip(
         reply.answers.voter_of.tolist(),
         reply.ranking.weight.tolist(),
@@ -198,8 +198,8 @@ def _generation_scores(reply: ScoreReply) -> list[pb.GenerationScore]:
         reply.truncated[1:].tolist(),
         strict=True,
     )
-    return [
-        pb.GenerationScore(
+    for voter, weight, rank, distance, truncated in rows:
+        add(
             voter=voters[voter],
             weight=weight,
             noise_variance=noise[voter],
@@ -207,12 +207,10 @@ def _generation_scores(reply: ScoreReply) -> list[pb.GenerationScore]:
             mean_squared_distance=distance,
             truncated=truncated,
         )
-        for voter, weight, rank, distance, truncated in rows
-    ]
 
 
-def _voter_scores(reply: ScoreReply) -> list[pb.VoterScore]:
-    estimate = reply.estimate
+def _add_voters(response: pb.ScoreGenerationsResponse, reply: ScoreReply) -> None:
+    estimate, add = reply.estimate, response.voters.add
     rank = np.empty(len(estimate.order), np.int64)
     rank[estimate.order] = np.arange(1, len(rank) + 1)
     rows = zip(
@@ -224,8 +222,8 @@ def _voter_scores(reply: ScoreReply) -> list[pb.VoterScore]:
         estimate.samples_used.tolist(),
         strict=True,
     )
-    scores = [
-        pb.VoterScore(
+    for voter, weight, noise, place, generations, samples in rows:
+        add(
             voter=voter,
             weight=weight,
             noise_variance=noise,
@@ -233,14 +231,11 @@ def _voter_scores(reply: ScoreReply) -> list[pb.VoterScore]:
             generations=generations,
             samples_used=samples,
         )
-        for voter, weight, noise, place, generations, samples in rows
-    ]
     if reply.calibrated is not None:
-        _add_qualities(scores, reply.calibrated)
-    return scores
+        _add_qualities(response.voters, reply.calibrated)
 
 
-def _add_qualities(scores: list[pb.VoterScore], calibrated: CalibratedEstimate) -> None:
+def _add_qualities(scores: Iterable[pb.VoterScore], calibrated: CalibratedEstimate) -> None:
     errors = _all_known(calibrated.quality_standard_error)
     for score, quality, error in zip(scores, _all_known(calibrated.quality), errors, strict=True):
         if quality is not None:
