@@ -1,6 +1,8 @@
 """Smoothie over whole data sets, with every core."""
 
+import math
 from dataclasses import dataclass
+from itertools import combinations_with_replacement
 
 import numpy as np
 from numba import threading_layer  # type: ignore[attr-defined]  # numba has no stubs
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 from scoring.errors import InvalidArrayError
 from scoring.kernels import dataset
 from scoring.kernels.judge import rank_noise, weigh_noise
-from scoring.kernels.nearest import nearest_of_block
+from scoring.kernels.nearest import list_nearest_of_tile, settle_all
 from scoring.kernels.request import conclude
 from scoring.validation import (
     LARGEST_SQUARED_NORM,
@@ -20,7 +22,13 @@ from scoring.validation import (
 )
 
 _EMBEDDINGS = ("samples", "voters", "dimensions")
-_PRODUCTS_AT_ONCE = 1 << 23
+# The products of so many points with as many, 128 MiB of them, are held at once. Few large tiles:
+# after each, the threads of the products and those of the kernels spin in each other's way.
+_TILE = 5_792
+_ROWS_AT_ONCE = 512
+_DISTANCES_AT_ONCE = 1 << 23
+# How many more than wanted are listed, and measured in float64.
+_MORE = 12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -170,26 +178,47 @@ def nearest_prompts(vectors: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     norms = np.einsum("nd,nd->n", floats, floats, dtype=np.float64)
     if not norms.max() <= LARGEST_SQUARED_NORM:
         refuse_vectors(floats, field="vectors")
+    values, indices = _list_nearest(floats, norms, min(k + _MORE, len(floats)) - 1)
     found = np.empty((len(floats), min(k, len(floats))), np.int64)
-    certain = np.empty(len(floats), np.bool_)
-    error = _product_error(floats.shape[1], float(norms.max()))
-    step = _queries_at_once(len(floats))
-    for start in range(0, len(floats), step):
-        block = slice(start, start + step)
-        products = floats[block] @ floats.T
-        certain[block] = nearest_of_block(floats, norms, products, start, error, found[block])
+    error = _value_error(floats.shape[1], float(norms.max()))
+    certain = settle_all(floats, norms, values, indices, error, found)
     _settle_uncertain(floats, norms, np.flatnonzero(~certain), found)
     return found
 
 
-def _queries_at_once(prompts: int) -> int:
-    return max(1, _PRODUCTS_AT_ONCE // prompts)
+def _list_nearest(
+    floats: NDArray[np.float32], norms: NDArray[np.float64], listed: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Lists those of least |b|^2 / 2 - ab for every point, by float32 products."""
+    shape = (len(floats), max(listed, 1))
+    values, indices = np.full(shape, np.inf), np.full(shape, -1, np.int64)
+    halves = (norms / 2).astype(np.float32)
+    side = math.ceil(len(floats) / math.ceil(len(floats) / _TILE))
+    room = np.empty(side * side, np.float32)
+    starts = range(0, len(floats), side)
+    for row, column in combinations_with_replacement(starts, 2):
+        products = _multiply(floats, row, column, side, room)
+        list_nearest_of_tile(products, halves, row, column, values, indices)
+    return values, indices
 
 
-def _product_error(dimension: int, largest: float) -> float:
-    """How far a float32 product of vectors of at most this squared norm may be out."""
+def _multiply(
+    floats: NDArray[np.float32], row: int, column: int, side: int, room: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Multiplies points with those of their own place or after, in float32; leaves out the rest."""
+    some, others = floats[row : row + side], floats[column : column + side]
+    products = room[: len(some) * len(others)].reshape(len(some), len(others))
+    for start in range(0, len(some), _ROWS_AT_ONCE):
+        block = slice(start, start + _ROWS_AT_ONCE)
+        skipped = start if row == column else 0
+        np.matmul(some[block], others[skipped:].T, out=products[block, skipped:])
+    return products
+
+
+def _value_error(dimension: int, largest: float) -> float:
+    """How far |b|^2 / 2 - ab may be out in float32, of vectors of at most this squared norm."""
     rounding, tiniest = np.finfo(np.float32).eps, np.finfo(np.float32).tiny
-    return float(dimension * (rounding * largest + tiniest))
+    return float((dimension + 1) * (rounding * largest + tiniest))
 
 
 def _settle_uncertain(
@@ -200,7 +229,7 @@ def _settle_uncertain(
 ) -> None:
     """Compares these prompts with all others in float64: so many are about as near as the last."""
     points = floats.astype(np.float64) if prompts.size else floats
-    step = _queries_at_once(len(floats))
+    step = max(1, _DISTANCES_AT_ONCE // len(floats))
     for start in range(0, len(prompts), step):
         some = prompts[start : start + step]
         distances = norms - 2 * points[some] @ points.T

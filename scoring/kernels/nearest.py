@@ -7,8 +7,10 @@ from scoring.kernels.compilation import DatasetKernel, request_kernel
 from scoring.kernels.contrasts import Floats, Integers, Row
 from scoring.kernels.dataset import Flags, squared_distance
 
-# How many more than wanted are measured in float64.
-MORE = 12
+# Products that are compared at once.
+LANES = 32
+# Columns that one thread reads: wide enough that memory is read in runs.
+STRIP = 256
 
 
 @request_kernel
@@ -24,60 +26,128 @@ def keep_least(value: float, index: int, values: Floats, indices: Integers) -> N
 
 
 @request_kernel
-def shortlist(products: Row, norms: Floats, itself: int, values: Floats, indices: Integers) -> None:
-    """Fills in the least of |b|^2 - 2 ab, all but the point's own, and whose they are."""
+def list_nearest(products: Row, halves: Row, first: int, values: Floats, indices: Integers) -> None:
+    """Keeps the least of |b|^2 / 2 - ab among those listed so far.
+
+    Args:
+        products: (m,) float32 of the point a with m points b.
+        halves: (m or more,) float32, half their squared norms.
+        first: The first of the points b.
+        values: (l,) least so far, ascending; infinite where there are fewer.
+        indices: (l,) whose they are.
+    """
     last = values.shape[0] - 1
-    for place in range(values.shape[0]):
-        values[place] = np.inf
-        indices[place] = -1
-    for other in range(products.shape[0]):
-        value = norms[other] - 2.0 * np.float64(products[other])
-        if value < values[last] and other != itself:
-            keep_least(value, other, values, indices)
+    for start in range(0, products.shape[0], LANES):
+        stop = min(start + LANES, products.shape[0])
+        worst, nearer = np.float32(values[last]), False
+        for cell in range(start, stop):  # without a branch: several cells at once
+            nearer |= halves[cell] - products[cell] < worst
+        if nearer:
+            for cell in range(start, stop):
+                value = np.float64(halves[cell] - products[cell])
+                if value < values[last]:
+                    keep_least(value, first + cell, values, indices)
 
 
 @request_kernel
-def settle(points: Row, itself: int, listed: Integers, nearest: Integers) -> float:
-    """Fills in the nearest of those on a list, itself first; returns the largest distance."""
-    others = nearest.shape[0] - 1
-    nearest[0] = itself
-    if others == 0:
-        return -np.inf
-    values = np.full(others, np.inf)
-    for place in range(listed.shape[0]):
-        apart = squared_distance(points[itself], points[listed[place]])
-        if apart < values[others - 1]:
-            keep_least(apart, listed[place], values, nearest[1:])
-    return float(values[others - 1])
+def list_of_columns(
+    products: Row,
+    halves: Row,
+    row: int,
+    column: int,
+    start: int,
+    values: Floats,
+    indices: Integers,
+) -> None:
+    """Lists, for the points of some columns from `start` on, those of the rows before them."""
+    rows, width = products.shape[0], values.shape[0]
+    turned = np.empty((width, LANES), np.float32)
+    for top in range(0, min(rows, column + start + width - row), LANES):
+        for place in range(top, min(top + LANES, rows)):
+            for cell in range(width):
+                turned[cell, place - top] = products[place, start + cell]
+        for cell in range(width):
+            before = min(LANES, rows - top, column + start + cell - row - top)
+            if before > 0:
+                near = turned[cell, :before]
+                list_nearest(near, halves[row + top :], row + top, values[cell], indices[cell])
+
+
+@request_kernel
+def from_both_ends(count: int) -> Integers:
+    """Returns 0, count - 1, 1, count - 2, ...: threads then share a triangle by equal parts."""
+    order = np.empty(count, np.int64)
+    for turn in range(count):
+        order[turn] = count - 1 - turn // 2 if turn % 2 else turn // 2
+    return order
 
 
 @DatasetKernel
-def nearest_of_block(
-    points: Row, norms: Floats, products: Row, start: int, error: float, nearest: Integers
+def list_nearest_of_tile(
+    products: Row, halves: Row, row: int, column: int, values: Floats, indices: Integers
+) -> None:
+    """Lists near points by the products of some points with some, each of two points for the other.
+
+    Args:
+        products: (r, c) float32, of the points from `row` on with those from `column`
+            on. Only those of a point with a later one are read.
+        halves: (n,) float32, half the squared norms of all points.
+        row: The first of the r points.
+        column: The first of the c points, `row` or after all of the r.
+        values: (n, l) least |b|^2 / 2 - ab so far of every point, ascending.
+        indices: (n, l) whose they are.
+    """
+    rows, columns = products.shape
+    places, strips = from_both_ends(rows), from_both_ends((columns + STRIP - 1) // STRIP)
+    for turn in prange(places.shape[0]):
+        place = places[turn]
+        itself = row + place
+        skipped = max(0, itself + 1 - column)
+        first = column + skipped
+        list_nearest(
+            products[place, skipped:], halves[first:], first, values[itself], indices[itself]
+        )
+    for turn in prange(strips.shape[0]):
+        start = strips[turn] * STRIP
+        these = slice(column + start, column + min(start + STRIP, columns))
+        list_of_columns(products, halves, row, column, start, values[these], indices[these])
+
+
+@request_kernel
+def settle(point: Row, points: Row, listed: Integers, nearest: Integers) -> float:
+    """Fills in the nearest of those on a list; returns the largest distance."""
+    if nearest.shape[0] == 0:
+        return -np.inf
+    values = np.full(nearest.shape[0], np.inf)
+    for place in range(listed.shape[0]):
+        apart = squared_distance(point, points[listed[place]])
+        if apart < values[-1]:
+            keep_least(apart, listed[place], values, nearest)
+    return float(values[-1])
+
+
+@DatasetKernel
+def settle_all(
+    points: Row, norms: Floats, values: Floats, indices: Integers, error: float, nearest: Integers
 ) -> Flags:
-    """Finds the nearest of some points, from products that are a little wrong.
+    """Finds the nearest among the points listed, whose values are a little wrong.
 
     Args:
         points: (n, d) float32.
         norms: (n,) their squared norms.
-        products: (b, n) float32, of the points from `start` on with all.
-        start: The first of the b points.
-        error: How far a product may be out.
-        nearest: (b, k) filled in: the point itself first, then by distance.
+        values: (n, l) least |b|^2 / 2 - ab of every point, ascending.
+        indices: (n, l) whose they are; none else has less.
+        error: How far a value may be out.
+        nearest: (n, k) filled in: the point itself first, then by distance.
 
     Returns:
-        (b,) whether it is certain that no other point is nearer.
+        (n,) whether it is certain that no other point is nearer.
     """
-    certain = np.zeros(products.shape[0], np.bool_)
-    listed = min(nearest.shape[1] + MORE, points.shape[0]) - 1
-    for query in prange(products.shape[0]):
-        itself = start + query
-        values, indices = np.empty(listed), np.empty(listed, np.int64)
-        if listed > 0:
-            shortlist(products[query], norms, itself, values, indices)
-        farthest = settle(points, itself, indices, nearest[query])
-        if listed == points.shape[0] - 1:
-            certain[query] = True
-        else:
-            certain[query] = values[listed - 1] + norms[itself] - 2.0 * error > farthest
+    certain = np.zeros(points.shape[0], np.bool_)
+    last = values.shape[1] - 1
+    for itself in prange(points.shape[0]):
+        nearest[itself, 0] = itself
+        farthest = settle(points[itself], points, indices[itself], nearest[itself][1:])
+        nearest_other = 2.0 * (values[itself, last] - error) + norms[itself]
+        certain[itself] = last + 2 == points.shape[0] or nearest_other > farthest
     return certain

@@ -66,8 +66,15 @@ def test_local_equals_the_triplet_loop_over_each_neighbourhood():
     assert (fit.order == np.argsort(fit.noise_variance, axis=1)).all()
 
 
+def set_tiles(patch, side, rows):
+    patch.setattr("scoring.dataset._TILE", side)
+    patch.setattr("scoring.dataset._ROWS_AT_ONCE", rows)
+
+
+@pytest.mark.parametrize(("side", "rows"), [(5_792, 512), (300, 64), (70, 9)])
 @pytest.mark.parametrize("count", [1, 255, 256, 257, 600])
-def test_nearest_prompts_equal_a_full_sort(count):
+def test_nearest_prompts_equal_a_full_sort(count, side, rows, monkeypatch):
+    set_tiles(monkeypatch, side, rows)
     vectors = np.random.default_rng(count).normal(size=(count, 6)).astype(np.float32)
     distances = np.square(vectors[:, None].astype(np.float64) - vectors).sum(axis=2)
     expected = np.argsort(distances, axis=1, kind="stable")[:, :9]
@@ -95,16 +102,25 @@ def test_many_threads_may_fit_at_once_on_the_layer_that_forbids_it():
     subprocess.run([sys.executable, "-c", CROWD], env=environment, check=True)
 
 
-@given(st.integers(1, 60), st.integers(1, 12), st.integers(0, 2**32 - 1))
-@settings(max_examples=60)
-def test_nearest_prompts_are_as_near_as_those_of_a_full_sort(count, k, seed):
+@given(
+    st.integers(1, 60),
+    st.integers(1, 70),
+    st.integers(1, 3),
+    st.integers(1, 64),
+    st.integers(0, 2**32 - 1),
+)
+@settings(max_examples=100)
+def test_nearest_prompts_are_as_near_as_those_of_a_full_sort(count, k, dimension, side, seed):
     # Few places, so that most prompts are equal to others; some lie apart by less than the
     # rounding of float32 products.
     rng = np.random.default_rng(seed)
-    vectors = (rng.integers(0, 3, (count, 2)) * rng.choice([1, 1e-4, 300])).astype(np.float32)
+    places = rng.integers(0, 3, (count, dimension))
+    vectors = (places * rng.choice([1, 1e-4, 300])).astype(np.float32)
     vectors += np.float32(rng.choice([0, 1000]))
     distances = np.square(vectors[:, None].astype(np.float64) - vectors).sum(axis=2)
-    nearest = nearest_prompts(vectors, k)
+    with pytest.MonkeyPatch.context() as patch:
+        set_tiles(patch, side, 5)
+        nearest = nearest_prompts(vectors, k)
     found = np.take_along_axis(distances, nearest, axis=1)
     np.testing.assert_allclose(found, np.sort(distances, axis=1)[:, :k], atol=1e-8)
     assert nearest[:, 0].tolist() == list(range(count))
