@@ -6,18 +6,14 @@ A pool is filled to its capacity; to save time, three samples in four have one
 of a hundred prompts. Then a voter joins, and nearly all samples of the first
 graph pass their time to live, so that it is dissolved. Every hold of the write
 lock is timed, by who asked for it: how long it took, and how long of that the
-writer was at work. The rest it waited for a core, or for the interpreter, which
-this script keeps busy.
+writer was at work. The rest it waited for a core, or for the interpreter.
 """
 
 import argparse
 import gc
-import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from unittest.mock import patch
@@ -25,30 +21,12 @@ from unittest.mock import patch
 import numpy as np
 
 from benchmarks.memory_recall import Vectors, clustered
+from benchmarks.speed.memory import Hold, TimedLock, as_in_the_server, rested
 from scoring.kernels import warm_up
-from scoring.memory import EmbeddingSpace, Memory, MemorySettings, NewSample, locks, pool
+from scoring.memory import EmbeddingSpace, Memory, MemorySettings, NewSample, pool
 
 VOTERS = ("a", "b", "c", "d", "e")
 LIFETIME = 1000.0
-HOLDS: dict[str, list[tuple[float, float]]] = defaultdict(list)
-"""Milliseconds of every hold, by the method that asked for it: in all, and at work."""
-
-
-class TimedLock(locks.SharedLock):
-    """Writes down how long the writer is in."""
-
-    @contextmanager
-    def write(self) -> Iterator[None]:
-        """Holds off everybody, and looks at the clock."""
-        with super().write():
-            began, idle = time.perf_counter(), time.perf_counter() - time.thread_time()
-            try:
-                yield
-            finally:
-                took = time.perf_counter() - began
-                waited = time.perf_counter() - time.thread_time() - idle
-                asked = sys._getframe(2).f_code.co_qualname  # noqa: SLF001 — behind contextlib
-                HOLDS[asked].append((1e3 * took, 1e3 * (took - waited)))
 
 
 def fill(memory: Memory, space: EmbeddingSpace, vectors: Vectors, samples: int) -> None:
@@ -61,7 +39,9 @@ def fill(memory: Memory, space: EmbeddingSpace, vectors: Vectors, samples: int) 
         vector = vectors[number if number < distinct else number % 100]
         return NewSample(str(number), vector, voters, pairs, learned_at)
 
-    waiting = (memory.learn("pool", space, learn(number)) for number in range(samples))
+    made = [learn(number) for number in range(samples)]
+    gc.freeze()  # the server has no such list
+    waiting = (memory.learn("pool", space, sample) for sample in rested(made))
     while batch := list(islice(waiting, 1000)):
         for receipt in batch:
             receipt.result()
@@ -76,12 +56,12 @@ def main() -> None:
     parser.add_argument("--dimension", type=int, default=384)
     options = parser.parse_args()
     warm_up()
-    gc.freeze()  # else a collection, with all that Numba has made, is what is measured
     vectors = clustered(options.samples // 4, options.dimension, np.random.default_rng(0))
     space, now = EmbeddingSpace("benchmark", options.dimension), [LIFETIME]
     with (
         tempfile.TemporaryDirectory() as directory,
         patch.object(pool, "SharedLock", TimedLock),
+        as_in_the_server(),
     ):
         settings = MemorySettings(
             Path(directory), capacity=options.samples, time_to_live=LIFETIME * 1.5
@@ -91,8 +71,18 @@ def main() -> None:
             now[0] = LIFETIME * 2
             while memory.describe("pool").oldest_at == 0.0:
                 time.sleep(0.05)
+            lock = memory._pools["pool"].lock  # noqa: SLF001 — what is measured
+    assert isinstance(lock, TimedLock)
+    report(lock.holds)
+
+
+def report(holds: list[Hold]) -> None:
+    """Prints how long the holds were, by who asked for them."""
+    by_method: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for hold in holds:
+        by_method[hold.asked].append((hold.took, hold.worked))
     print(f"{'asked for by':28} {'holds':>7} {'median':>9} {'longest':>10} {'at work':>10}")
-    for asked, held in sorted(HOLDS.items()):
+    for asked, held in sorted(by_method.items()):
         took, worked = np.array(held).T
         print(
             f"{asked:28} {len(held):7} {np.median(took):6.2f} ms {took.max():7.2f} ms "

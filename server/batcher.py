@@ -22,8 +22,6 @@ from server.threads import start, tell
 from server.tickets import EncodedTexts, Ticket, Unit, fail
 from server.waiting import Waiting
 
-__all__ = ["EncodeBatcher", "EncodedTexts", "TokenEncoder"]
-
 _log = structlog.get_logger(__name__)
 
 _CHARACTERS_PER_TOKEN = 4

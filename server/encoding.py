@@ -7,8 +7,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from server.batcher import EncodedTexts
 from server.requests import PromptVector, Timings
+from server.tickets import EncodedTexts
 
 
 class TextEncoder(Protocol):

@@ -21,9 +21,11 @@ from server.wire import make_server
 
 _log = structlog.get_logger(__name__)
 
+GARBAGE_THRESHOLDS = (5_000, 10, 10)
+"""A request leaves hundreds of objects, and hardly ever a cycle."""
+SWITCH_SECONDS = 0.0005
+"""A thread that comes back from the encoder waits no longer than this for the interpreter."""
 _FAILED_EXIT = 1
-_GARBAGE_THRESHOLDS = (20_000, 10, 10)
-_SWITCH_SECONDS = 0.0005
 _LAST_REPLIES_SECONDS = 0.5
 
 
@@ -79,14 +81,12 @@ async def serve(settings: Settings) -> None:
 
 
 async def _warm_up(engine: Engine) -> None:
-    # A thread that comes back from the encoder waits no longer than this for the interpreter.
-    sys.setswitchinterval(_SWITCH_SECONDS)
+    sys.setswitchinterval(SWITCH_SECONDS)
     await engine.warm_up()
     # What is there now stays: a full collection of it would hold up every call for 0.1 s.
     gc.collect()
     gc.freeze()
-    # A request leaves hundreds of objects, and hardly ever a cycle.
-    gc.set_threshold(*_GARBAGE_THRESHOLDS)
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
 
 
 async def _announce(health: Health, wait: float) -> None:

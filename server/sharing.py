@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from server.batcher import EncodedTexts
 from server.encoding import TextEncoder
 from server.errors import EncodingFailedError
 from server.recent_vectors import RecentVector, RecentVectors
+from server.tickets import EncodedTexts
 
 _KEY_BYTES = 32
 _DIGEST_BYTES = 16

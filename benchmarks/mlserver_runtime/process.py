@@ -1,4 +1,4 @@
-"""Starts MLServer with our runtimes, and speaks the V2 inference protocol to it."""
+"""Starts MLServer with our runtimes."""
 
 import json
 import os
@@ -6,12 +6,13 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import grpc
+
+from benchmarks.mlserver_runtime.messages import MODEL, field
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = ROOT / ".venv-mlserver"
@@ -113,30 +114,12 @@ class MLServerProcess:
             while time.monotonic() < deadline:
                 assert self._process.poll() is None, self.log.read_text()
                 try:
-                    if ready(_field(1, MODEL.encode()), timeout=1.0) == _IS_READY:
+                    if ready(field(1, MODEL.encode()), timeout=1.0) == _IS_READY:
                         return
                 except grpc.RpcError:
                     pass
                 time.sleep(0.1)
         raise AssertionError(f"MLServer was not ready in time:\n{self.log.read_text()}")
-
-
-MODEL = "pointsman"
-
-
-def infer_request(name: str, texts: Sequence[str]) -> bytes:
-    """Serialises a ModelInferRequest with one BYTES tensor of shape (1, n).
-
-    Written by hand, for MLServer's stubs and ours want different versions of protobuf.
-
-    Args:
-        name: Of the input.
-        texts: n texts.
-    """
-    contents = b"".join(_field(8, text.encode()) for text in texts)
-    shape = bytes((1,)) + _varint(len(texts))
-    tensor = _field(1, name.encode()) + _field(2, b"BYTES") + _field(3, shape) + _field(5, contents)
-    return _field(1, MODEL.encode()) + _field(5, tensor)
 
 
 def free_port() -> int:
@@ -172,16 +155,3 @@ def _model(runtime: str, tuning: Tuning, extra: dict[str, object]) -> dict[str, 
 
 def _write(path: Path, content: dict[str, object]) -> None:
     path.write_text(json.dumps(content, indent=2), encoding="utf-8")
-
-
-def _field(number: int, payload: bytes) -> bytes:
-    """A length-delimited field of a protobuf message."""
-    return _varint(number << 3 | 2) + _varint(len(payload)) + payload
-
-
-def _varint(value: int) -> bytes:
-    parts = bytearray()
-    while value > 0x7F:
-        parts.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes((*parts, value))

@@ -32,6 +32,9 @@ from encoders.session import Network
 from scoring import estimate_alone, measure_answers, rank_generations, warm_up
 from scoring.routers import CosineRouter
 
+DIMENSION = 384
+"""Of vectors that come as bytes."""
+
 
 class Encoder(Protocol):
     """Turns texts into unit vectors."""
@@ -127,7 +130,7 @@ class RouteRuntime(Runtime):
 class ScoreRuntime(Runtime):
     """The input is "texts", BYTES (n, 1 + K): a prompt and its K answers.
 
-    The outputs are "best" INT64 (n, 1), and (n, K) "noise", "weight" and "rank".
+    The outputs are as `ranked` says.
     """
 
     def prepare(self, extra: dict[str, Any]) -> None:  # noqa: ARG002  this one needs no more
@@ -138,14 +141,38 @@ class ScoreRuntime(Runtime):
         """Ranks the answers to each prompt."""
         (texts,) = payload.inputs
         vectors = self._encode(StringCodec.decode_input(texts))
-        found = [_estimate(each[1:]) for each in vectors.reshape(*texts.shape, -1)]
-        noise, weight, rank = (np.stack(each) for each in zip(*found, strict=True))
-        return self.reply(
-            NumpyCodec.encode_output("best", rank.argmin(axis=1)[:, None]),
-            NumpyCodec.encode_output("noise", noise),
-            NumpyCodec.encode_output("weight", weight),
-            NumpyCodec.encode_output("rank", rank),
-        )
+        return self.reply(*ranked(vectors.reshape(*texts.shape, -1)[:, 1:]))
+
+
+class VectorRuntime(Runtime):
+    """The input is "vectors": FP32 (n, K, d), or BYTES (n, 1), K vectors in each element.
+
+    The outputs are as `ranked` says.
+    """
+
+    def prepare(self, extra: dict[str, Any]) -> None:  # noqa: ARG002  this one needs no more
+        """Compiles the kernels."""
+        warm_up()
+
+    def answer(self, payload: InferenceRequest) -> InferenceResponse:
+        """Ranks the answers to each prompt."""
+        (vectors,) = payload.inputs
+        if vectors.datatype == "BYTES":
+            rows = [np.frombuffer(each, np.float32) for each in vectors.data]
+            return self.reply(*ranked(np.stack(rows).reshape(len(rows), -1, DIMENSION)))
+        return self.reply(*ranked(NumpyCodec.decode_input(vectors)))
+
+
+def ranked(answers: NDArray[np.float32]) -> list[ResponseOutput]:
+    """Returns "best" INT64 (n, 1), and (n, K) "noise", "weight" and "rank" of answers (n, K, d)."""
+    found = [_estimate(each) for each in answers]
+    noise, weight, rank = (np.stack(each) for each in zip(*found, strict=True))
+    return [
+        NumpyCodec.encode_output("best", rank.argmin(axis=1)[:, None]),
+        NumpyCodec.encode_output("noise", noise),
+        NumpyCodec.encode_output("weight", weight),
+        NumpyCodec.encode_output("rank", rank),
+    ]
 
 
 def _estimate(

@@ -7,18 +7,29 @@ memory that is built once, in about a minute, and kept below `~/.cache/pointsman
 `POINTSMAN_BENCH_CACHE`); with `--quick` they are 10,000. A recall of the 20 nearest is timed in
 turn with one of none, which does all but search, and with brute force in NumPy. Then a copy of
 the memory learns as fast as it can at its capacity, so that each sample evicts another, beside a
-reader; every hold of the write lock is timed, and so is every read. The garbage collector is
-frozen meanwhile, and readers and writer share what cores there are.
+reader; every hold of the write lock is timed, and so is every read. Reader, writer and the thread
+that hands over the samples share what cores there are, and the interpreter as in the server: it
+changes hands as often, and the garbage collector is as rare. The samples are made beforehand: a
+thread that makes them gives the interpreter away and takes it back within microseconds, hundreds
+of times in a row, and a writer that comes back from the graph with the lock in its hand waits for
+the end of that (18 ms), whatever the interval. So would hundreds that are handed over at once, so
+they come 0.2 ms apart, far faster than they are learned. Clients of the server are other processes.
+
+Of each hold it is told how long the writer was at work; the rest of it, the writer waited for a
+core or for the interpreter. How long a thread that only looks at the clock is stopped on this
+machine stands beside the longest read. A graph is saved only when nobody reads, so what that takes
+is measured apart.
 """
 
 import gc
 import os
 import shutil
+import sys
 import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -39,6 +50,7 @@ from evaluation.speed import Figure, Spread, Target
 from scoring.kernels import warm_up
 from scoring.memory import Memory, MemorySettings, NewSample, locks, pool
 from scoring.memory.values import HnswParameters
+from server import lifecycle
 from server.spaces import vector_space
 
 VOTERS = MODELS
@@ -47,6 +59,7 @@ SPACE = vector_space(traffic.SPACE, DIMENSION)
 SAMPLES = 100_000
 QUICK_SAMPLES = 10_000
 QUERIES = 400
+_REST_SECONDS = 0.0002
 
 
 def made_vectors(samples: int) -> tuple[Vectors, Vectors]:
@@ -62,11 +75,16 @@ def made_sample(number: int, vector: NDArray[np.float32]) -> NewSample:
     return NewSample(str(number), vector, VOTERS, pairs, time.time())
 
 
-def learn_all(memory: Memory, vectors: Vectors, first: int = 0) -> None:
+def made_samples(vectors: Vectors, first: int = 0) -> Iterator[NewSample]:
+    """A sample for each vector (n, 384), numbered from `first`."""
+    return (made_sample(number, vector) for number, vector in enumerate(vectors, first))
+
+
+def learn_all(memory: Memory, samples: Iterable[NewSample]) -> None:
     """Learns as fast as the memory takes it, and waits until all is in the graphs."""
     waiting = deque[Future[Any]]()
-    for number, vector in enumerate(vectors, first):
-        waiting.append(memory.learn(POOL, SPACE, made_sample(number, vector)))
+    for sample in samples:
+        waiting.append(memory.learn(POOL, SPACE, sample))
         if len(waiting) == 1000:
             waiting.popleft().result()
     for future in waiting:
@@ -117,7 +135,7 @@ def _kept_state(samples: int) -> Path:
 def _build(directory: Path, samples: int) -> None:
     # First the log alone, then the graphs from it, which takes two threads and half the time.
     with Memory.open(MemorySettings(directory, capacity=SAMPLES, exact=samples)) as memory:
-        learn_all(memory, made_vectors(samples)[0])
+        learn_all(memory, made_samples(made_vectors(samples)[0]))
     with Memory.open(MemorySettings(directory, capacity=SAMPLES)):
         pass
 
@@ -136,16 +154,29 @@ def measure(effort: Effort) -> list[Figure]:
             Memory.open(MemorySettings(state, capacity=SAMPLES)) as memory,
         ):
             held = resident_bytes() - before
-            gc.collect()
-            gc.freeze()  # else a collection of all that Numba has made is what is measured
-            try:
+            with as_in_the_server():
                 return [
                     *_recall(memory, vectors, queries, effort),
                     *_pauses(memory, queries, effort, samples),
+                    _save(memory, Path(directory)),
                     *_bytes(held, disk, samples),
                 ]
-            finally:
-                gc.unfreeze()
+
+
+@contextmanager
+def as_in_the_server() -> Iterator[None]:
+    """Sets the interpreter as the server does: how often it changes hands, when it collects."""
+    interval, thresholds = sys.getswitchinterval(), gc.get_threshold()
+    sys.setswitchinterval(lifecycle.SWITCH_SECONDS)
+    gc.set_threshold(*lifecycle.GARBAGE_THRESHOLDS)
+    gc.collect()
+    gc.freeze()  # else a collection of all that Numba has made is what is measured
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*thresholds)
+        sys.setswitchinterval(interval)
 
 
 def _recall(memory: Memory, vectors: Vectors, queries: Vectors, effort: Effort) -> list[Figure]:
@@ -185,60 +216,72 @@ def _recall(memory: Memory, vectors: Vectors, queries: Vectors, effort: Effort) 
     ]  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """One hold of the write lock, in milliseconds.
+
+    Attributes:
+        asked: The method that asked for it.
+        took: In all.
+        worked: Of that, for how long the writer had a core.
+    """
+
+    asked: str
+    took: float
+    worked: float
+
+
 @dataclass
 class TimedLock(locks.SharedLock):
-    """Writes down how long the writer was in, in seconds."""
+    """Writes down how long the writer was in."""
 
-    holds: list[float] = field(default_factory=list)
+    holds: list[Hold] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         super().__init__()
 
     @contextmanager
     def write(self) -> Iterator[None]:
-        """Holds off everybody, and looks at the clock."""
+        """Holds off everybody, and looks at the clocks."""
         with super().write():
-            began = time.perf_counter()
+            began, idle = time.perf_counter(), time.perf_counter() - time.thread_time()
             try:
                 yield
             finally:
-                self.holds.append(time.perf_counter() - began)
+                took = time.perf_counter() - began
+                waited = time.perf_counter() - time.thread_time() - idle
+                asked = sys._getframe(2).f_code.co_qualname  # noqa: SLF001 — behind contextlib
+                self.holds.append(Hold(asked, 1e3 * took, 1e3 * (took - waited)))
 
 
 def _pauses(memory: Memory, queries: Vectors, effort: Effort, samples: int) -> list[Figure]:
     count = 1_000 if effort.quick else 10_000
-    fresh = clustered(count, DIMENSION, np.random.default_rng(1))
+    fresh = list(made_samples(clustered(count, DIMENSION, np.random.default_rng(1)), samples))
     lock = memory._pools[POOL].lock  # noqa: SLF001 — what is measured
     assert isinstance(lock, TimedLock)
+    gc.freeze()  # the server has no 10,000 samples waiting
+    stopped = longest_stop(lambda: time.sleep(1 if effort.quick else 10))
     quiet = _reads(memory, queries, threading.Event(), 2_000)
     lock.holds.clear()
     finished, busy = threading.Event(), list[float]()
     reader = threading.Thread(target=lambda: busy.extend(_reads(memory, queries, finished, None)))
     reader.start()
     began = time.perf_counter()
-    learn_all(memory, fresh, samples)
+    learn_all(memory, rested(fresh))
     rate = count / (time.perf_counter() - began)
     finished.set()
     reader.join()
-    longest = Target("at most", 5.0)
     return [
-        Figure(
-            "memory/longest-hold",
-            "longest hold of the write lock while it learns at full rate, a reader beside it",
-            "ms",
-            Spread.of([1e3 * max(lock.holds)]),
-            target=longest,
-            note=f"of {len(lock.holds):,} holds, half of them under "
-            f"{1e3 * float(np.median(lock.holds)):.3f} ms and 999 in 1,000 under "
-            f"{1e3 * float(np.quantile(lock.holds, 0.999)):.2f} ms",
-        ),
+        *_holds(lock.holds),
         _read_beside("p50", 0.5, busy, quiet),
         _read_beside("p999", 0.999, busy, quiet),
-        Figure(
+        Figure.paired(
             "memory/longest-read",
             "longest recall while it learns at full rate",
             "ms",
-            Spread.of([1e3 * max(busy)]),
+            [1e3 * max(busy)],
+            "the longest stop of a thread that only looks at the clock, alone",
+            [1e3 * stopped],
             note=f"of {len(busy):,}; beside the writer's hold, it is what the reader waited for "
             "a core and for the interpreter",
         ),
@@ -249,6 +292,65 @@ def _pauses(memory: Memory, queries: Vectors, effort: Effort, samples: int) -> l
             Spread.of([rate]),
         ),
     ]
+
+
+def _holds(holds: list[Hold]) -> list[Figure]:
+    took = [hold.took for hold in holds]
+    longest = max(holds, key=lambda hold: hold.took)
+    hardest = max(holds, key=lambda hold: hold.worked)
+    return [
+        Figure(
+            "memory/longest-hold",
+            "longest hold of the write lock while it learns at full rate, a reader beside it",
+            "ms",
+            Spread.of([longest.took]),
+            target=Target("at most", 5.0),
+            note=f"{longest.asked}, {longest.worked:.2f} ms of it at work; of {len(holds):,} "
+            f"holds, half of them under {float(np.median(took)):.3f} ms and 999 in 1,000 under "
+            f"{float(np.quantile(took, 0.999)):.2f} ms",
+        ),
+        Figure(
+            "memory/longest-hold/work",
+            "longest that the writer was at work in a hold",
+            "ms",
+            Spread.of([hardest.worked]),
+            note=hardest.asked,
+        ),
+    ]
+
+
+def longest_stop(work: Callable[[], object]) -> float:
+    """The most seconds that a thread which only looks at the clock stands still meanwhile."""
+    done, stops = threading.Event(), list[float]()
+
+    def watch() -> None:
+        longest, last = 0.0, time.perf_counter()
+        while not done.is_set():
+            now = time.perf_counter()
+            longest, last = max(longest, now - last), now
+        stops.append(longest)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        work()
+    finally:
+        done.set()
+        watcher.join()
+    return stops[0]
+
+
+def _save(memory: Memory, directory: Path) -> Figure:
+    index = memory._pools[POOL].neighbours  # noqa: SLF001 — what is measured
+    graph = index.segments[0]
+    stop = longest_stop(lambda: graph.save(directory / "graph"))
+    return Figure(
+        "memory/save",
+        f"longest that other threads stand still while a graph of {graph.count:,} is saved",
+        "ms",
+        Spread.of([1e3 * stop]),
+        note="it waits until nobody has read for a second, or an hour at most",
+    )
 
 
 def _read_beside(name: str, share: float, busy: list[float], quiet: list[float]) -> Figure:
@@ -271,8 +373,15 @@ def _reads(
         began = time.perf_counter()
         memory.recall(POOL, SPACE, queries[len(times) % QUERIES], K)
         times.append(time.perf_counter() - began)
-        time.sleep(0.0002)
+        time.sleep(_REST_SECONDS)
     return times
+
+
+def rested(samples: Iterable[NewSample]) -> Iterator[NewSample]:
+    """The same, with a rest between as between requests."""
+    for sample in samples:
+        yield sample
+        time.sleep(_REST_SECONDS)
 
 
 def _bytes(held: int, disk: int, samples: int) -> list[Figure]:

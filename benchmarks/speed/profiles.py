@@ -58,7 +58,13 @@ _STAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
                 "(scoring/memory/graphs.py", "(scoring/memory/exact.py")),
     ("write", ("(scoring/memory/", "(server/outcomes.py")),
     ("estimate", ("(scoring/", "(server/estimation.py", "(server/deciding.py")),
-    ("batch", ("(server/batcher.py", "(server/sharing.py", "(server/backlog.py")),
+    (
+        "batch",
+        tuple(
+            f"(server/{name}.py"
+            for name in ("batcher", "waiting", "tickets", "threads", "pace", "sharing", "backlog")
+        ),
+    ),
     ("convert", ("(server/conversion/",)),
     ("service", ("(server/",)),
     ("grpc", ("(grpc/", "_poll_wrapper")),

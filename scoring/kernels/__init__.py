@@ -4,8 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.kernels.contrasts import contrast_row
-from scoring.kernels.distances import squared_distances
+from scoring.kernels.cosines import cosines
 from scoring.kernels.measure import measure
+from scoring.kernels.recall import keep_found, keep_living, place_others, squared_norm
 from scoring.kernels.request import estimate
 
 
@@ -34,9 +35,19 @@ def warm_up() -> None:
     pairs = np.zeros(3, np.float32)
     measure(vectors, voters, pairs, np.zeros(3), 1.0)
     row_contrasts(pairs, 3)
-    squared_distances(vectors, vectors[0])
+    cosines(vectors, np.eye(3), np.empty((3, 3)), 1.0)
+    _warm_up_recall(vectors, voters)
     sums, counts = np.zeros(3), np.zeros(3, np.int64)
     totals = (sums, counts, sums, sums, counts, counts)
     noise, weight = np.zeros(3), np.zeros(3)
     order, used = np.zeros(3, np.int64), np.zeros(3, np.int64)
     estimate(totals, pairs[None], 3, pairs, voters, 3, noise, weight, order, used)
+
+
+def _warm_up_recall(vectors: NDArray[np.float32], seqs: NDArray[np.int64]) -> None:
+    nearest, distances, squared = seqs.copy(), np.zeros(3, np.float32), np.zeros(3, np.float32)
+    squared_norm(vectors[0])
+    keep_found(seqs, squared, 0, nearest, distances)
+    keep_living(vectors[0], vectors, np.ones(3, np.bool_), seqs, 0, nearest, distances)
+    slot_of, names = np.ones(3, np.int32), np.ones(3, np.uint64)
+    place_others(seqs, squared, slot_of, names, np.uint64(0), nearest, distances)

@@ -3,23 +3,36 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.kernels.distances import squared_distances
+from scoring.kernels.recall import keep_found, keep_living
 
 Found = tuple[NDArray[np.int64], NDArray[np.float32]]
-"""Numbers of samples (n,) and their squared distances (n,), nearest first."""
+"""Numbers of samples (n,) int64 and their squared distances (n,) float32."""
 
 NOTHING: Found = (np.zeros(0, np.int64), np.zeros(0, np.float32))
 
 _SMALLEST = 64
 
 
-def nearest(seqs: NDArray[np.int64], squared: NDArray[np.float32], k: int) -> Found:
-    """The `k` least of `squared` (n,), ascending; among equals the later sample first."""
-    if 0 < k < len(squared):
-        kept = squared <= np.partition(squared, k - 1)[k - 1]
-        seqs, squared = seqs[kept], squared[kept]
-    order = np.lexsort((-seqs, squared))[:k]
-    return seqs[order], squared[order]
+class Nearest:
+    """The nearest samples so far, gathered from wherever they lie.
+
+    Args:
+        k: Most of them.
+    """
+
+    def __init__(self, k: int) -> None:
+        self.seqs = np.empty(k, np.int64)
+        self.squared = np.empty(k, np.float32)
+        self.count = 0
+
+    def add(self, found: Found) -> None:
+        """Takes samples whose distances are known."""
+        if len(self.seqs):
+            self.count = keep_found(*found, self.count, self.seqs, self.squared)
+
+    def found(self) -> Found:
+        """The nearest, ascending; among equals the later sample first."""
+        return self.seqs[: self.count], self.squared[: self.count]
 
 
 class ExactBuffer:
@@ -80,10 +93,16 @@ class ExactBuffer:
         self._head += int(alive.argmax()) if self.live else len(alive)
         return True
 
-    def search(self, vector: NDArray[np.float32], k: int) -> Found:
-        """The `k` nearest to `vector` (d,) by squared distance, or fewer."""
-        if not self.live:
-            return NOTHING
-        alive = self._alive[self._head : self._tail]
-        squared = squared_distances(self._vectors[self._head : self._tail], vector)
-        return nearest(self._seqs[self._head : self._tail][alive], squared[alive], k)
+    def search(self, vector: NDArray[np.float32], nearest: Nearest) -> None:
+        """Adds what lives here to the nearest to `vector` (d,) by squared distance."""
+        if self.live and len(nearest.seqs):
+            own = slice(self._head, self._tail)
+            nearest.count = keep_living(
+                vector,
+                self._vectors[own],
+                self._alive[own],
+                self._seqs[own],
+                nearest.count,
+                nearest.seqs,
+                nearest.squared,
+            )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from scoring.memory.graph_log import Collection, GraphLog
 from scoring.memory.neighbours import NeighbourIndex
-from scoring.memory.segment import Segment
+from scoring.memory.segment import Segment, few
 from scoring.memory.snapshots import Snapshots
 from scoring.memory.values import MemorySettings
 
@@ -58,7 +58,7 @@ class GraphLoader:
     def _place_older(self, index: NeighbourIndex, seqs: list[int]) -> list[Segment]:
         """Puts back what lived in graphs that were lost or dissolved; returns new graphs."""
         size = self._settings.segment_size
-        if len(seqs) <= size // 8:
+        if len(seqs) <= size // 8 or few(len(seqs), size):
             if seqs:
                 found = [vector for _, vector in self._prompts(index.vectors, seqs)]
                 index.add_elders(np.array(seqs, np.int64), np.stack(found))

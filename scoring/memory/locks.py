@@ -1,6 +1,7 @@
 """A lock that many readers share and that one writer takes between them."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +13,9 @@ class SharedLock:
     that one write ends, before the writer may come again: readers wait for one
     write at most, however many writes follow each other. The writer waits for
     the readers that were in before it, and no others.
+
+    Attributes:
+        read_at: When a reader last came, by `time.monotonic`.
     """
 
     def __init__(self) -> None:
@@ -21,6 +25,7 @@ class SharedLock:
         self._waiting = 0
         self._writer = False
         self._phase = 0
+        self.read_at = float("-inf")
         self._reading = _Reading(self)
 
     def read(self) -> "_Reading":
@@ -30,6 +35,7 @@ class SharedLock:
     def enter(self) -> None:
         """Lets a reader in, after one write at most."""
         with self._mutex:
+            self.read_at = time.monotonic()
             if not self._writer:
                 self._readers += 1
                 return

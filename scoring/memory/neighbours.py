@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.memory.exact import ExactBuffer, Found, nearest
+from scoring.memory.exact import ExactBuffer, Found, Nearest
 from scoring.memory.graph_log import Collection
 from scoring.memory.locks import SharedLock
-from scoring.memory.segment import Segment
+from scoring.memory.segment import Segment, few
 from scoring.memory.values import MemorySettings
 
 
@@ -69,13 +69,12 @@ class NeighbourIndex:
 
     def search(self, vector: NDArray[np.float32], k: int) -> Found:
         """The `k` nearest to `vector` (d,) by squared distance, or fewer, nearest first."""
-        found = [segment.search(vector, k) for segment in self.segments]
-        found += [self._recent.search(vector, k), self._elders.search(vector, k)]
-        some = [part for part in found if len(part[0])] or found[:1]
-        if len(some) == 1:
-            return nearest(*some[0], k)
-        seqs = np.concatenate([part[0] for part in some])
-        return nearest(seqs, np.concatenate([part[1] for part in some]), k)
+        nearest = Nearest(k)
+        for segment in self.segments:
+            nearest.add(segment.search(vector, k))
+        self._recent.search(vector, nearest)
+        self._elders.search(vector, nearest)
+        return nearest.found()
 
     def merge(self) -> None:
         """Moves the oldest sample of the buffer into the youngest graph."""
@@ -101,9 +100,18 @@ class NeighbourIndex:
             self.segments = (*self.segments, segment)
         return self.segments[-1]
 
+    @property
+    def due(self) -> Segment | None:
+        """A graph to save."""
+        return next((segment for segment in self.segments if segment.due), None)
+
     def sparse(self) -> Segment | None:
         """A graph to dissolve."""
-        return next((segment for segment in self.segments if segment.sparse), None)
+        return next((each for each in self.segments if each.sparse or self._outlived(each)), None)
+
+    def _outlived(self, segment: Segment) -> bool:
+        # Many graphs may come to this, and what they leave behind is compared together.
+        return segment.full and few(self._elders.live + segment.live, segment.count)
 
     def dissolve(self, segment: Segment) -> None:
         """Moves what is left alive of a graph into the exact buffer, and drops the graph."""

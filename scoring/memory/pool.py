@@ -66,11 +66,8 @@ class Pool:
     def recall(self, prompt: NDArray[np.float32], k: int, without: str) -> Neighbourhood:
         """The samples nearest to a prompt (d,), at most `k`; none that is called `without`."""
         with self.lock.read():
-            seqs, squared = self.neighbours.search(prompt, k + bool(without))
-            slots = self._slots.slots(seqs)
-            if without:
-                others = np.flatnonzero(self._slots.differ(slots, without))[:k]
-                slots, squared = slots[others], squared[others]
+            found = self.neighbours.search(prompt, k + bool(without))
+            slots, squared = self._slots.others(found, k, without)
             return Neighbourhood(self.voters, self._table.rows(slots), squared)
 
     def totals(self, without: str) -> Totals:

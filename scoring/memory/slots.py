@@ -5,6 +5,11 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
+from scoring.kernels.recall import place_others
+from scoring.memory.exact import Found
+
+_NOBODY = np.uint64(0)
+
 
 def hashed(sample_id: str) -> np.uint64:
     """Stands for a name in eight bytes, never 0.
@@ -99,9 +104,14 @@ class SlotMap:
         slots = np.flatnonzero(self._names[: self._used] == hashed(sample_id))
         return int(slots[0]) if slots.size else None
 
-    def differ(self, slots: NDArray[np.int64], sample_id: str) -> NDArray[np.bool_]:
-        """Which of some live samples (n,) have another name."""
-        return np.asarray(self._names[slots] != hashed(sample_id), np.bool_)
+    def others(self, found: Found, k: int, without: str) -> Found:
+        """The slots of live samples, at most `k` of them, and none that is called `without`."""
+        seqs, squared = found
+        most = min(k, len(seqs))
+        slots, distances = np.empty(most, np.int64), np.empty(most, np.float32)
+        name = hashed(without) if without else _NOBODY
+        count = place_others(seqs, squared, self._slot, self._names, name, slots, distances)
+        return slots[:count], distances[:count]
 
     def learned_before(self, time: float) -> list[int]:
         """Live samples learned before `time` (unix seconds), oldest number first."""

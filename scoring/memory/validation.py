@@ -15,6 +15,7 @@ from scoring.errors import (
     TooManyVotersError,
 )
 from scoring.features import FEATURES
+from scoring.kernels.recall import squared_norm
 from scoring.memory.outcomes.values import MeasuredAnswers, NewOutcome
 from scoring.memory.values import EmbeddingSpace, MemorySettings, NewSample
 from scoring.pairs import pair_count
@@ -32,16 +33,15 @@ def own_prompt(prompt: ArrayLike, dimension: int) -> NDArray[np.float32]:
         raise InvalidArrayError(
             f"The prompt has shape {vector.shape}; give ({dimension},).", field="prompt"
         )
+    if squared_norm(vector) <= LARGEST_SQUARED_NORM:
+        return vector
     if not np.isfinite(vector).all():
         raise InvalidArrayError(
             "The prompt holds NaN or infinity; give finite numbers.", field="prompt"
         )
-    wide = vector.astype(np.float64)
-    if wide @ wide > LARGEST_SQUARED_NORM:
-        raise InvalidArrayError(
-            "The prompt is so long that distances overflow float32; normalise it.", field="prompt"
-        )
-    return vector
+    raise InvalidArrayError(
+        "The prompt is so long that distances overflow float32; normalise it.", field="prompt"
+    )
 
 
 def own_sample(sample: NewSample, space: EmbeddingSpace, settings: MemorySettings) -> NewSample:

@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from scoring.kernels import row_contrasts
-from scoring.memory import EmbeddingSpace, HnswParameters, Memory, MemorySettings, NewSample
+from scoring.memory import (
+    EmbeddingSpace,
+    HnswParameters,
+    Memory,
+    MemorySettings,
+    NewSample,
+    segment,
+)
 from scoring.pairs import pair_column, pair_count
 
 DIMENSION, CAPACITY, LIFETIME = 4, 12, 100.0
@@ -63,8 +70,11 @@ class Model:
 
 
 class MemoryMachine(RuleBasedStateMachine):
-    @initialize()
-    def begin(self):
+    @initialize(few=st.sampled_from([segment._FEW, 1]))
+    def begin(self, few):
+        # With 1, what is left of a graph of five is compared one by one from two on.
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(segment, "_FEW", few)
         self.directory = Path(tempfile.mkdtemp())
         self.now = 1000.0
         self.models = {}
@@ -180,6 +190,7 @@ class MemoryMachine(RuleBasedStateMachine):
     def teardown(self):
         if hasattr(self, "memory"):
             self.memory.close()
+            self.patch.undo()
             shutil.rmtree(self.directory)
 
 

@@ -97,6 +97,26 @@ def test_more_texts_than_one_run_holds(encoder):
     np.testing.assert_allclose(vectors[290:], vectors[:10], atol=1e-6)
 
 
+def test_what_is_cut_apart_is_run_apart_and_nothing_else(encoder, monkeypatch):
+    texts = [" ".join("abcdefghij"[: 1 + index % 10]) for index in range(300)]
+    tokens = encoder.tokenise(texts)
+    shapes, honest = [], encoder.network.run
+
+    def run(_, ids, mask):
+        shapes.append(ids.shape)
+        return honest(ids, mask)
+
+    monkeypatch.setattr(type(encoder.network), "run", run)
+    whole = encoder.encode_tokens(tokens)
+    at_once, vectors = shapes.copy(), np.zeros_like(whole)
+    shapes.clear()
+    for chosen in encoder.cut(tokens):
+        vectors[chosen] = encoder.encode_tokens([tokens[index] for index in chosen])
+    assert shapes == at_once
+    assert len(shapes) > 1
+    np.testing.assert_array_equal(vectors, whole)
+
+
 def test_many_threads_may_share_it(encoder):
     expected = encoder.encode(TEXTS).vectors
     with ThreadPoolExecutor(4) as threads:
@@ -316,7 +336,7 @@ def test_a_card_has_runs_of_few_shapes_that_fit_the_positions(card_encoder, monk
 def test_a_card_takes_large_batches_two_at_a_time(card_encoder, encoder, monkeypatch):
     assert (card_encoder.batch_tokens, card_encoder.batches_at_a_time) == (16_384, 2)
     monkeypatch.setattr(encoders.sentence, "cpu_limit", lambda: 8)
-    assert (encoder.batch_tokens, encoder.batches_at_a_time) == (1024, 8)
+    assert (encoder.batch_tokens, encoder.batches_at_a_time) == (2048, 8)
 
 
 def test_a_card_computes_in_the_precision_that_the_revision_names(card_encoder):

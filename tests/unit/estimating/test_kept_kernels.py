@@ -14,13 +14,13 @@ _SCRIPT = """
 import sys
 from pathlib import Path
 import numpy as np
-from scoring.kernels.distances import squared_distances
+from scoring.kernels.recall import squared_norm
 from scoring.kernels.kept import keep_compiled
 folder = keep_compiled(Path(sys.argv[1]))
 vectors = np.arange(15, dtype=np.float32).reshape(5, 3) / 7
-print(folder is not None, sum(squared_distances.stats.cache_hits.values()))
-print(squared_distances(vectors, vectors[0]).tobytes().hex())
-print(sum(squared_distances.stats.cache_hits.values()) if folder else 0)
+print(folder is not None, sum(squared_norm.stats.cache_hits.values()))
+print(squared_norm(vectors[1]).hex())
+print(sum(squared_norm.stats.cache_hits.values()) if folder else 0)
 """
 
 

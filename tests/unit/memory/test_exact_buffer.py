@@ -2,7 +2,13 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoring.memory.exact import ExactBuffer, nearest
+from scoring.memory.exact import ExactBuffer, Nearest
+
+
+def search(buffer, query, k):
+    nearest = Nearest(k)
+    buffer.search(query, nearest)
+    return nearest.found()
 
 
 @given(st.lists(st.one_of(st.none(), st.integers(0, 400)), max_size=400), st.integers(0, 12))
@@ -21,7 +27,7 @@ def test_follows_a_dictionary(steps, k):
             del model[gone]
     assert buffer.live == len(model)
     query = rng.normal(size=3).astype(np.float32)
-    seqs, squared = buffer.search(query, k)
+    seqs, squared = search(buffer, query, k)
     expected = sorted((float(((v - query) ** 2).sum()), -seq) for seq, v in model.items())[:k]
     assert seqs.tolist() == [-seq for _, seq in expected]
     np.testing.assert_allclose(squared, [distance for distance, _ in expected], rtol=1e-5)
@@ -54,9 +60,9 @@ def test_joining_makes_another_buffer_and_leaves_this_one_alone():
     buffer.remove(1)
     other = buffer.joined(np.array([7, 9]), rows[[1, 3]])
     assert (buffer.live, other.live) == (2, 4)
-    assert sorted(buffer.search(rows[0], 9)[0].tolist()) == [0, 2]
+    assert sorted(search(buffer, rows[0], 9)[0].tolist()) == [0, 2]
     for seq, row in [(0, 0), (2, 2), (7, 1), (9, 3)]:
-        assert other.search(rows[row], 1)[0].tolist() == [seq]
+        assert search(other, rows[row], 1)[0].tolist() == [seq]
     assert other.oldest()[0] == 0
     assert other.remove(0)
     assert other.oldest()[0] == 2
@@ -67,12 +73,25 @@ def test_near_duplicates_keep_their_digits():
     # |a|^2 - 2ab + |b|^2 would find 0 or worse.
     buffer, far = ExactBuffer(2), np.array([1000.0, 1000.0], np.float32)
     buffer.add(0, far + np.float32(0.01))
-    (squared,) = buffer.search(far, 1)[1]
+    (squared,) = search(buffer, far, 1)[1]
     offset = np.float64(np.float32(1000.01)) - 1000
     assert abs(squared - 2 * offset**2) < 1e-9
 
 
 def test_among_equals_the_later_comes_first():
-    seqs, squared = nearest(np.arange(6), np.array([1, 0, 1, 0, 1, 0], np.float32), 4)
+    nearest = Nearest(4)
+    nearest.add((np.arange(6), np.array([1, 0, 1, 0, 1, 0], np.float32)))
+    seqs, squared = nearest.found()
     assert seqs.tolist() == [5, 3, 1, 4]
     assert squared.tolist() == [0, 0, 0, 1]
+
+
+@given(st.lists(st.lists(st.integers(0, 5), max_size=12), max_size=5), st.integers(0, 9))
+def test_what_is_gathered_from_several_places_is_what_sorting_all_of_it_gives(places, k):
+    nearest, everything = Nearest(k), []
+    for place in places:
+        seqs = np.arange(len(everything), len(everything) + len(place))
+        nearest.add((seqs, np.array(place, np.float32)))
+        everything += [(squared, -seq) for squared, seq in zip(place, seqs.tolist(), strict=True)]
+    seqs, squared = nearest.found()
+    assert list(zip(squared.tolist(), (-seqs).tolist(), strict=True)) == sorted(everything)[:k]

@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 
 from scoring.memory import Memory
+from scoring.memory.graph_log import Collection
+from scoring.memory.locks import SharedLock
+from scoring.memory.neighbours import NeighbourIndex
 
 
 class Clock:
@@ -65,6 +68,59 @@ def test_a_sparse_graph_is_dissolved_and_its_last_samples_are_found(
     learn(opened, [79])
     assert index._elders.live == 0
     assert opened.recall("pool", space, sample(15).prompt, 1).squared_distances[0] > 0
+
+
+def test_what_is_left_of_graphs_is_compared_one_by_one_while_it_is_few(settings, monkeypatch):
+    """Of 16, eight or fewer are; what earlier graphs left counts among them."""
+    monkeypatch.setattr("scoring.memory.segment._FEW", 4)
+    index = NeighbourIndex(Collection(1, "samples", 8), settings, SharedLock())
+    vectors = np.random.default_rng(0).normal(size=(48, 8)).astype(np.float32)
+    for seq, vector in enumerate(vectors):
+        index.make_room()
+        index.add(seq, vector)
+        if index.waiting:
+            index.merge()
+    first, second, growing = index.segments
+    for seq in range(8):
+        assert index.sparse() is None
+        index.forget(seq)
+    assert index.sparse() is first
+    index.dissolve(first)
+    for seq in range(16, 28):
+        index.forget(seq)
+    assert (index.sparse(), second.live, growing.full) == (None, 4, False)
+    for seq in range(8, 12):
+        index.forget(seq)
+    assert index.sparse() is second
+    index.dissolve(second)
+    assert index.segments == (growing,)
+    live = np.r_[12:16, 28:48]
+    for query in vectors:
+        seqs, squared = index.search(query, 48)
+        expected = ((vectors[live] - query) ** 2).sum(axis=1)
+        assert sorted(seqs.tolist()) == live.tolist()
+        np.testing.assert_allclose(squared, np.sort(expected), rtol=1e-5)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_the_few_that_are_left_are_found_after_a_restart(
+    settings, space, sample, learn, settle, monkeypatch, lost
+):
+    monkeypatch.setattr("scoring.memory.segment._FEW", 4)
+    with Memory.open(settings) as memory:
+        learn(memory, range(64))
+        settle(memory)
+        learn(memory, range(64, 90))
+        settle(memory)
+        assert memory._pools["pool"].neighbours._elders.live == 6
+    if lost:
+        (settings.directory / "segments" / "1-samples-32-47.hnsw").unlink()
+    with Memory.open(settings) as memory:
+        index = memory._pools["pool"].neighbours
+        assert (index._elders.live, index.segments[0].first) == ((0, 26) if lost else (6, 32))
+        for number in range(90):
+            recalled = memory.recall("pool", space, sample(number).prompt, 1)
+            assert (recalled.squared_distances[0] == 0) == (number >= 26)
 
 
 def test_samples_expire_in_any_order(settings, space, sample, clock, until):

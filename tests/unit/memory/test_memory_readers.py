@@ -120,3 +120,45 @@ def test_many_threads_learn_at_once(opened, space, sample):
         revisions = list(threads.map(learn, range(60)))
     assert sorted(revisions) == list(range(1, 61))
     assert opened.totals("pool", space).sums[0] == sum(range(60))
+
+
+def files(settings):
+    return list((settings.directory / "segments").iterdir())
+
+
+def test_a_graph_is_saved_once_nobody_reads(settings, space, sample, learn, settle, until):
+    """Without another request: the writer comes back for it."""
+    with Memory.open(settings) as memory:
+        learn(memory, range(60))
+        settle(memory)
+        memory.recall("pool", space, sample(0).prompt, 1)
+        learn(memory, range(60, 68))
+        settle(memory)
+        until(lambda: settings.directory / "segments" / "1-samples-48-63.hnsw" in files(settings))
+
+
+def test_a_graph_that_has_waited_for_long_is_saved_anyhow(
+    settings, space, sample, learn, settle, monkeypatch
+):
+    monkeypatch.setattr("scoring.memory.writer.QUIET_SECONDS", 3600.0)
+    with Memory.open(settings) as memory:
+        learn(memory, [0])
+        memory.recall("pool", space, sample(0).prompt, 1)
+        monkeypatch.setattr("scoring.memory.writer.OVERDUE_SECONDS", 0.0)
+        learn(memory, range(1, 60))
+        settle(memory)
+        assert len(files(settings)) == 4
+
+
+def test_no_graph_is_saved_while_somebody_reads_until_the_memory_is_closed(
+    settings, space, sample, learn, settle, monkeypatch
+):
+    """hnswlib keeps the interpreter while it saves a graph, and nobody could read."""
+    monkeypatch.setattr("scoring.memory.writer.QUIET_SECONDS", 3600.0)
+    with Memory.open(settings) as memory:
+        learn(memory, [0])
+        memory.recall("pool", space, sample(0).prompt, 1)
+        learn(memory, range(1, 60))
+        settle(memory)
+        assert files(settings) == []
+    assert len(files(settings)) == 4

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scoring.errors import MemoryStorageError
-from scoring.memory.segment import Segment, checksum
+from scoring.memory.segment import Segment, checksum, few
 from scoring.memory.values import HnswParameters
 
 HNSW = HnswParameters(m=8, ef_construction=64, ef_search=64)
@@ -69,6 +69,17 @@ def test_the_dead_are_not_found_and_the_last_living_is():
     segment.remove(139)
     assert found(segment, rows[0], 5) == set()
     assert segment.twin_of(rows[0]) is None
+
+
+@pytest.mark.parametrize(
+    ("count", "most"), [(1_000, None), (8_192, 4_096), (20_000, 6_400), (100_000, 14_310)]
+)
+def test_few_are_as_many_as_are_compared_as_quickly(count, most):
+    if most is None:
+        assert not few(0, count)
+    else:
+        assert few(most, count)
+        assert not few(most + 1, count)
 
 
 def test_twins_share_a_node_and_outlive_each_other():

@@ -1,4 +1,5 @@
 import threading
+import time
 
 import pytest
 
@@ -68,6 +69,15 @@ def test_the_writer_comes_before_readers_that_arrive_after_it(until):
     for thread in threads:
         thread.join(30)
     assert order == ["early", "write", "late"]
+
+
+def test_it_knows_when_a_reader_last_came():
+    lock = SharedLock()
+    with lock.write():
+        assert lock.read_at == float("-inf")
+    before = time.monotonic()
+    with lock.read():
+        assert before <= lock.read_at <= time.monotonic()
 
 
 def test_an_error_inside_gives_the_lock_back():

@@ -32,9 +32,14 @@ def test_follows_a_dictionary(steps):
         assert slots.slots(np.array(seqs, np.int64)).tolist() == [model[seq][0] for seq in seqs]
         for seq in range(next_seq + 3):
             assert slots.named(str(seq)) == (model[seq][0] if seq in model else None)
-        for seq in seqs:
-            differ = slots.differ(slots.slots(np.array(seqs, np.int64)), str(seq))
-            assert differ.tolist() == [other != seq for other in seqs]
+        found = np.array(seqs, np.int64), np.array(seqs, np.float32)
+        for seq in (*seqs, next_seq):
+            for k in (0, 2, CAPACITY):
+                own, squared = slots.others(found, k, str(seq))
+                others = [other for other in seqs if other != seq][:k]
+                assert own.tolist() == [model[other][0] for other in others]
+                assert squared.tolist() == others
+        assert slots.others(found, CAPACITY, "")[1].tolist() == seqs
         assert slots.learned_before(10) == [seq for seq in seqs if model[seq][1] < 10]
         times = [time for _, time in model.values()]
         assert slots.times() == ((min(times), max(times)) if times else None)

@@ -14,11 +14,11 @@ from scoring.errors import (
     TooManyVotersError,
 )
 from scoring.memory import Durability, Memory, MemorySettings, NewOutcome
-from server.batcher import EncodedTexts
 from server.calibration import Calibrations
 from server.encoding import EncoderIdentity, ServedEncoder
 from server.pipeline import ScoringPipeline
 from server.requests import EmbeddingKind, EstimatorKind, ScoreRequest, Texts, Vectors
+from server.tickets import EncodedTexts
 from server.worker import EstimateWorker
 
 DIMENSION = 26

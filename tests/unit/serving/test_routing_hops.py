@@ -11,7 +11,6 @@ from scoring.errors import NoCandidateError, RouterUnreadyError, SpaceMismatchEr
 from scoring.memory import EmbeddingSpace, Memory, MemorySettings, NewOutcome, NewSample
 from scoring.policies import Budget, Policy, Threshold
 from scoring.routers import CosineRouter, OutcomeRouter, SmoothieRouter
-from server.batcher import EncodedTexts
 from server.encoding import EncoderIdentity, ServedEncoder
 from server.requests import PromptVector, RouteRequest
 from server.routers.settings import (
@@ -22,6 +21,7 @@ from server.routers.settings import (
 from server.routers.values import ServedRouter
 from server.routing import Routing
 from server.spaces import pool_revision
+from server.tickets import EncodedTexts
 from server.worker import EstimateWorker
 
 OURS = EmbeddingSpace("encoder/rev/generation", 2)

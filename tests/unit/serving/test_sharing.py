@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from encoders.tokeniser import Tokens
-from server.batcher import EncodeBatcher, EncodedTexts
+from server.batcher import EncodeBatcher
 from server.errors import EncodingFailedError, OverloadedError
 from server.recent_vectors import RecentVectors
 from server.sharing import SharingEncoder
+from server.tickets import EncodedTexts
 
 
 class FakeEncoder:

@@ -1,0 +1,125 @@
+"""Two services that do the same, measured in turn, A B A B."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import grpc
+
+from benchmarks.speed.load import LoadResult, Plan, run_load
+from benchmarks.speed.timing import Effort
+from evaluation.speed import Figure, Target
+
+AGAINST = "MLServer, the same encoder and kernel as a custom runtime"
+DEADLINE = 10.0
+ROUNDS = 3
+_STRIDE = 1_300
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One of the two: where it is, and what to send it."""
+
+    target: str
+    method: str
+    requests: list[bytes]
+
+    def load(self, plan: Plan, number: int = 0) -> LoadResult:
+        """Runs a load, every request of which must succeed.
+
+        Args:
+            plan: The load.
+            number: Of loads so far; each has requests of its own, so that none warms a cache for
+                the next.
+
+        Raises:
+            RuntimeError: Some did not succeed.
+        """
+        start = number * _STRIDE % len(self.requests)
+        requests = self.requests[start:] + self.requests[:start]
+        result = run_load(self.target, self.method, requests, plan)
+        if set(result.counts) != {"OK"}:
+            raise RuntimeError(f"{self.method} answered {result.counts}")
+        return result
+
+    def call(self, number: int) -> bytes:
+        """Sends one request, and returns the reply."""
+        with grpc.insecure_channel(self.target) as channel:
+            unary: Any = channel.unary_unary(self.method, request_serializer=None)
+            return bytes(unary(self.requests[number], timeout=DEADLINE))
+
+
+@dataclass(slots=True)
+class Rounds:
+    """What both did, round by round: replies a second, and p99 in milliseconds."""
+
+    rates: tuple[list[float], list[float]] = field(default_factory=lambda: ([], []))
+    p99: tuple[list[float], list[float]] = field(default_factory=lambda: ([], []))
+
+
+def closed(ours: Service, theirs: Service, concurrency: int, effort: Effort) -> Rounds:
+    """Keeps so many requests under way at each."""
+    plan = Plan(1.0, 0.2, deadline=DEADLINE, concurrency=concurrency)
+    return in_rounds(ours, theirs, lambda _: plan, effort)
+
+
+def opened(
+    ours: Service, theirs: Service, rate: float, effort: Effort, first: int = 0
+) -> tuple[Rounds, list[Plan]]:
+    """Sends each requests at the same random times, other ones in every round.
+
+    Args:
+        ours: The one.
+        theirs: The other.
+        rate: Requests a second.
+        effort: How thoroughly to measure.
+        first: Loads that there were before, as in `Service.load`.
+    """
+    plan = Plan(2.0 if effort.quick else 3.5, 0.3, deadline=DEADLINE, rate=rate)
+    plans = [replace(plan, seed=number) for number in range(effort.repeats(ROUNDS))]
+    return in_rounds(ours, theirs, plans.__getitem__, effort, first), plans
+
+
+def in_rounds(
+    ours: Service,
+    theirs: Service,
+    plan: Callable[[int], Plan],
+    effort: Effort,
+    first: int = 0,
+) -> Rounds:
+    """Runs a load for each round, at one service after the other."""
+    found = Rounds()
+    for number in range(effort.repeats(ROUNDS)):
+        for place, service in enumerate((ours, theirs)):
+            result = service.load(plan(number), first + number)
+            found.rates[place].append(result.goodput)
+            found.p99[place].append(1e3 * result.latency().percentile(99))
+    return found
+
+
+def throughput(name: str, what: str, found: Rounds, note: str = "") -> Figure:
+    """Makes a figure of replies a second."""
+    return Figure.paired(
+        f"services/{name}-throughput/mlserver",
+        f"{what}: replies a second",
+        "1/s",
+        found.rates[0],
+        AGAINST,
+        found.rates[1],
+        target=Target("at least", 1.5),
+        note=note,
+    )
+
+
+def tail(name: str, what: str, found: Rounds, note: str = "") -> Figure:
+    """Makes a figure of the 99th percentile."""
+    return Figure.paired(
+        f"services/{name}-p99/mlserver",
+        f"{what}: p99",
+        "ms",
+        found.p99[0],
+        AGAINST,
+        found.p99[1],
+        target=Target("at most", 0.5),
+        note=note,
+    )
