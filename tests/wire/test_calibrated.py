@@ -1,5 +1,6 @@
 """ScoreGenerations with ESTIMATOR_CALIBRATED: outcomes that are recorded correct agreement."""
 
+import json
 import time
 from urllib.request import urlopen
 
@@ -307,8 +308,8 @@ def test_features_that_are_not_known_are_taken(admin):
 
 def scraped(process) -> dict[tuple[str, ...], float]:
     """Every sample of the server's metrics, by name and labels."""
-    (line,) = [each for each in process.log.read_text().splitlines() if '"metrics"' in each]
-    address = line.partition('"address": "')[2].partition('"')[0]
+    lines = [json.loads(each) for each in process.log.read_text().splitlines()]
+    (address,) = [line["address"] for line in lines if line["event"] == "metrics"]
     with urlopen(f"http://{address}/metrics", timeout=30) as reply:
         families = text_string_to_metric_families(reply.read().decode())
         return {
@@ -330,6 +331,7 @@ def test_a_contradicted_pool_is_told_everywhere_and_logged_once(
     for _ in range(5):
         score(scoring, "wrong")
     assert described().agreement_contradicted
+    time.sleep(0.1)  # calls are counted within 20 ms of their end
     values = scraped(calibrating)
     assert values["pointsman_pool_agreement_contradicted", "wrong"] == 1
     assert values["pointsman_pool_agreement_contradiction", "wrong"] >= 0.95
