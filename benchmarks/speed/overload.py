@@ -6,11 +6,13 @@ First the most that the server can do, in a closed loop with thirty-two requests
 open loop at five times that rate, with a deadline of a second: requests are due whether the server
 answers or not, and time in the generator's own queue counts. Goodput is what ended well within
 its deadline. The prompts, of 8 to 128 tokens, are all different. The load generator is a process of
-its own, kept to the last core.
+its own, kept to the last core. The server has every core, and so waits for the generator and takes
+from it; and then, for the figures that are `apart`, every core but that one.
 """
 
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -29,20 +31,30 @@ _GENERATOR_CPU = max(os.sched_getaffinity(0))
 
 def measure(effort: Effort) -> list[Figure]:
     """Measures goodput, and how soon the others are refused."""
+    apart = os.sched_getaffinity(0) - {_GENERATOR_CPU}
+    figures = _measured(effort, "overload", "", ())
+    if apart:
+        figures += _measured(
+            effort, "overload-apart", ", the generator on a core of its own", apart
+        )
+    return figures
+
+
+def _measured(effort: Effort, name: str, where: str, cpus: Iterable[int]) -> list[Figure]:
     seconds, best, loaded = 1.0 if effort.quick else 4.0, [], []
-    with tempfile.TemporaryDirectory() as name:
-        router = Path(name) / "router"
+    with tempfile.TemporaryDirectory() as folder:
+        router = Path(folder) / "router"
         traffic.write_router(router)
         settings: dict[str, object] = {"routers.main.directory": str(router)}
-        with our_server(settings) as served:
-            for turn in range(effort.repeats(5)):
+        with our_server(settings, cpus=cpus) as served:
+            for turn in range(effort.repeats(4)):
                 for times, into in ((0, best), (TIMES, loaded)):
                     messages = traffic.route_requests(20_000, seed=2 * turn + bool(times))
                     plan = _plan(seconds, times * (best[-1].goodput if times else 0))
                     into.append(
                         run_load(served.target, traffic.ROUTE, messages, plan, cpu=_GENERATOR_CPU)
                     )
-    return figures(best, loaded)
+    return _figures(name, where, best, loaded)
 
 
 def _plan(seconds: float, rate: float) -> Plan:
@@ -51,32 +63,33 @@ def _plan(seconds: float, rate: float) -> Plan:
     return Plan(seconds, warm_up=0.5, deadline=30.0, concurrency=32)
 
 
-def figures(best: list[LoadResult], loaded: list[LoadResult]) -> list[Figure]:
-    """What the loads come to."""
-    what = f"at {TIMES} times the best throughput, deadlines of {DEADLINE:g} s"
+def _figures(
+    name: str, where: str, best: list[LoadResult], loaded: list[LoadResult]
+) -> list[Figure]:
+    what = f"at {TIMES} times the best throughput, deadlines of {DEADLINE:g} s{where}"
     refused = [each.latency("RESOURCE_EXHAUSTED") for each in loaded]
     share = 100 * float(np.median([each.cpu_share for each in loaded]))
     late = [each.counts.get("DEADLINE_EXCEEDED", 0) / max(_accepted(each), 1) for each in loaded]
     unsent = sum(each.counts.get("NOT_SENT", 0) for each in loaded)
     return [
         Figure.paired(
-            "overload/goodput/best", f"goodput {what}", "1/s",
+            f"{name}/goodput/best", f"goodput {what}", "1/s",
             [each.goodput for each in loaded], "its own best throughput, thirty-two at a time",
             [each.goodput for each in best], target=Target("at least", 0.9),
             note=f"The load generator took {share:.0f} % of a core; {unsent} requests were not "
             "sent in time.",
         ),
         Figure(
-            "overload/accepted-late", f"accepted calls that missed their deadline, {what}", "%",
+            f"{name}/accepted-late", f"accepted calls that missed their deadline, {what}", "%",
             Spread.of([100 * each for each in late]), target=Target("at most", 0.0),
         ),
         Figure(
-            "overload/refusal-p50", f"time to a refusal {what}, p50", "ms",
+            f"{name}/refusal-p50", f"time to a refusal {what}, p50", "ms",
             Spread.of([1e3 * each.percentile(50) for each in refused]),
             target=Target("at most", 10.0),
         ),
         Figure(
-            "overload/refusal-p99", f"time to a refusal {what}, p99", "ms",
+            f"{name}/refusal-p99", f"time to a refusal {what}, p99", "ms",
             Spread.of([1e3 * each.percentile(99) for each in refused]),
             target=Target("at most", 10.0),
         ),

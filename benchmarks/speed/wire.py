@@ -9,7 +9,8 @@ embeddings over the embedded encoder.
 
 - `route`: a prompt of 32 tokens that nobody sent before, one at a time, against the time to
   tokenise and encode the same prompts in this process plus that of the echo.
-- `cached`: the same prompt again and again, against the echo.
+- `cached`: the same prompt again and again, against the echo; once more, `apart`, with servers that
+  are kept off the generator's core, so that none of their threads changes cores.
 - `score`: five vectors of 384 dimensions against a pool of 100,000 samples, 20 neighbours, against
   the echo of as many bytes.
 - `saturation`: prompts of 8 to 128 tokens, thirty-two at a time, against the encoder alone.
@@ -18,9 +19,9 @@ embeddings over the embedded encoder.
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -52,12 +53,14 @@ class Bench:
 
     Attributes:
         served: Our server.
+        settings: Of our server.
         encoder: The one that it serves, in this process.
         rounds: How often to measure in turn.
         seconds: For which a load runs each time.
     """
 
     served: Served
+    settings: Mapping[str, object]
     encoder: SentenceEncoder
     rounds: int
     seconds: float
@@ -66,7 +69,7 @@ class Bench:
 def measure(effort: Effort) -> list[Figure]:
     """Measures the way of RoutePrompt and ScoreGenerations."""
     with started(effort) as bench:
-        return [*route(bench), cached(bench), score(bench), saturation(bench)]
+        return [*route(bench), *cached(bench), score(bench), saturation(bench)]
 
 
 @contextmanager
@@ -80,7 +83,7 @@ def started(effort: Effort) -> Iterator[Bench]:
         served = stack.enter_context(our_server(settings, state=state))
         encoder = load_encoder(EncoderSettings())
         assert isinstance(encoder, SentenceEncoder)
-        yield Bench(served, encoder, effort.repeats(5), 0.5 if effort.quick else 2.0)
+        yield Bench(served, settings, encoder, effort.repeats(5), 0.5 if effort.quick else 2.0)
 
 
 def route(bench: Bench) -> Iterator[Figure]:
@@ -108,14 +111,23 @@ def route(bench: Bench) -> Iterator[Figure]:
     )  # fmt: skip
 
 
-def cached(bench: Bench) -> Figure:
+def cached(bench: Bench) -> Iterator[Figure]:
     """The same prompt again and again."""
-    message = request_of(prompts_of(TOKENS, 1)[0])
+    what = "RoutePrompt, a prompt that is cached, one at a time, p50"
+    message, against = request_of(prompts_of(TOKENS, 1)[0]), "a bare echo of the same bytes"
     ours, floor = beside_echo(bench, traffic.ROUTE, [message])
-    return Figure.paired(
-        "wire/cached-p50/echo", "RoutePrompt, a prompt that is cached, one at a time, p50", "ms",
-        ours, "a bare echo of the same bytes", floor, target=Target("at most", 1.4),
-    )  # fmt: skip
+    yield Figure.paired(
+        "wire/cached-p50/echo", what, "ms", ours, against, floor, target=Target("at most", 1.4)
+    )
+    apart = os.sched_getaffinity(0) - {_GENERATOR_CPU}
+    if apart:
+        with our_server(bench.settings, cpus=apart) as served:
+            beside = replace(bench, served=served)
+            ours, floor = beside_echo(beside, traffic.ROUTE, [message], apart)
+        yield Figure.paired(
+            "wire/cached-apart-p50/echo", f"{what}, the generator on a core of its own", "ms",
+            ours, against, floor, target=Target("at most", 1.4),
+        )  # fmt: skip
 
 
 def score(bench: Bench) -> Figure:
@@ -164,11 +176,11 @@ def request_of(text: str) -> bytes:
 
 
 def beside_echo(
-    bench: Bench, method: str, messages: Sequence[bytes]
+    bench: Bench, method: str, messages: Sequence[bytes], cpus: Iterable[int] = ()
 ) -> tuple[list[float], list[float]]:
-    """Median milliseconds of our server and of an echo, by round."""
+    """Median milliseconds of our server and of an echo, kept to some cores, by round."""
     ours, floor = [], []
-    with echo_of(bench, method, messages) as echo:
+    with echo_of(bench, method, messages, cpus) as echo:
         for _ in range(bench.rounds):
             ours.append(1e3 * percentile(alone(bench, bench.served, method, messages), 50))
             floor.append(1e3 * percentile(alone(bench, echo, method, messages), 50))
@@ -176,11 +188,13 @@ def beside_echo(
 
 
 @contextmanager
-def echo_of(bench: Bench, method: str, messages: Sequence[bytes]) -> Iterator[Served]:
+def echo_of(
+    bench: Bench, method: str, messages: Sequence[bytes], cpus: Iterable[int] = ()
+) -> Iterator[Served]:
     """Runs an echo that replies what our server replies to the first message."""
     with grpc.insecure_channel(bench.served.target) as channel:
         reply = channel.unary_unary(method, request_serializer=None)(messages[0], timeout=60)
-    with echo_server(reply=bytes(reply)) as echo:
+    with echo_server(reply=bytes(reply), cpus=cpus) as echo:
         yield echo
 
 

@@ -2,7 +2,8 @@
 
 import math
 import re
-from collections.abc import Sequence, Sized
+from collections.abc import Callable, Sequence, Sized
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from pointsman.v1 import types_pb2
 from pointsman.v1.admin_service_pb2 import Outcome
 from pointsman.v1.routing_service_pb2 import RecordOutcomeRequest
+from scoring.kernels.recall import squared_norm
 from scoring.validation import LARGEST_SQUARED_NORM
 from server.errors import InvalidRequestError, Violation
 from server.names import NAME_RULE, is_name
@@ -22,6 +24,14 @@ _SPACE_BYTES = NAME_BYTES - len("vectors/")
 # Control characters, the separators of lines and paragraphs, and what turns the order of letters.
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _FLOAT32 = np.dtype("<f4")
+
+
+@lru_cache(maxsize=4096)
+def _problem_of(name: str) -> str:
+    """What is wrong with the letters of a name; a server is sent the same few again and again."""
+    if _UNSEEN.search(name):
+        return "has control characters; leave them out"
+    return "" if name == name.strip() else "begins or ends with a blank; leave it out"
 
 
 class Checks:
@@ -60,14 +70,13 @@ class Checks:
 
     def name(self, name: str, field: str, *, required: bool = True, most: int = NAME_BYTES) -> None:
         """A free name, such as a voter's: up to `most` bytes, all of them to be seen."""
-        if not name and required:
-            self.refuse(field, "is empty; name it")
-        elif len(name.encode()) > most:
+        if not name:
+            if required:
+                self.refuse(field, "is empty; name it")
+        elif len(name) > most or len(name.encode()) > most:
             self.refuse(field, f"is longer than {most} bytes; shorten it")
-        elif _UNSEEN.search(name):
-            self.refuse(field, "has control characters; leave them out")
-        elif name != name.strip():
-            self.refuse(field, "begins or ends with a blank; leave it out")
+        elif problem := _problem_of(name):
+            self.refuse(field, problem)
 
     def models(self, models: Sequence[str], field: str) -> None:
         """Names of models, not more than a request may have."""
@@ -167,20 +176,20 @@ class Checks:
                 if vector.float32_le
                 else np.array(vector.values, _FLOAT32)
             )
-            problem = _content_problem(coordinates)
+            problem = _content_problem(np.require(coordinates, np.float32, ["C", "A", "W"]))
             if problem is None:
                 return coordinates
         self.refuse(field, problem)
         return None
 
     def vectors(
-        self, vectors: Sequence[types_pb2.Vector], fields: Sequence[str]
+        self, vectors: Sequence[types_pb2.Vector], field_of: Callable[[int], str]
     ) -> NDArray[np.float32] | None:
         """Reads n vectors of one dimension; None where one is invalid, or they differ.
 
         Args:
             vectors: As they came, the first of which gives the dimension.
-            fields: Their paths.
+            field_of: Gives the path of each by its place.
 
         Returns:
             Shape (n, d), float32, finite, C-contiguous, writable: the one copy that is made.
@@ -188,9 +197,10 @@ class Checks:
         packed = self._packed(vectors)
         if packed is not None:
             return packed
-        first = self.vector(vectors[0], fields[0])
+        first = self.vector(vectors[0], field_of(0))
         rows = [] if first is None else [first]
-        for vector, field in zip(vectors[1:], fields[1:], strict=True):
+        for place, vector in enumerate(vectors[1:], 1):
+            field = field_of(place)
             row = self.vector(vector, field)
             if row is not None and first is not None and len(row) != len(first):
                 self.refuse(
@@ -227,10 +237,9 @@ class Checks:
 
 
 def _content_problem(coordinates: NDArray[np.float32]) -> str | None:
-    with np.errstate(over="ignore", invalid="ignore"):
-        # One pass that NaN, infinity and overflow all fail.
-        if np.dot(coordinates, coordinates) <= LARGEST_SQUARED_NORM:
-            return None
+    # One pass that NaN, infinity and overflow all fail.
+    if squared_norm(coordinates) <= LARGEST_SQUARED_NORM:
+        return None
     if np.isfinite(coordinates).all():
         return "is so long that squared distances overflow float32; normalise it"
     return "holds NaN or infinity; send finite numbers"

@@ -134,13 +134,13 @@ def _vectors(message: pb.ScoreGenerationsRequest, checks: Checks) -> Vectors | N
             "embedding",
             "asks to embed prompt and answer, but the request has vectors; embed them before",
         )
-    fields = [
-        "prompt.vector",
-        *(f"generations[{i}].vector" for i in range(len(message.generations))),
-    ]
     vectors = [message.prompt.vector, *(each.vector for each in message.generations)]
-    rows = checks.vectors(vectors, fields)
+    rows = checks.vectors(vectors, _vector_field)
     return None if rows is None else Vectors(rows[0], rows[1:], message.embedding_space)
+
+
+def _vector_field(place: int) -> str:
+    return f"generations[{place - 1}].vector" if place else "prompt.vector"
 
 
 def score_response(reply: ScoreReply) -> pb.ScoreGenerationsResponse:
