@@ -77,8 +77,8 @@ def _figures(
             [each.goodput for each in loaded], "its own best throughput, thirty-two at a time",
             [each.goodput for each in best], target=Target("at least", 0.9),
             note=f"The load generator took {share:.0f} % of a core; {unsent} requests were not "
-            "sent in time. More short prompts are accepted than were offered, for they need less of "
-            "the second, so that goodput may be above the best of the whole mix.",
+            "sent in time. More short prompts are accepted than were offered, for they need less "
+            "of the second, so that goodput may be above the best of the whole mix.",
         ),
         Figure(
             f"{name}/accepted-late", f"accepted calls that missed their deadline, {what}", "%",

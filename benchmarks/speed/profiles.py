@@ -55,7 +55,9 @@ _STAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("encode", ("(encoders/session.py", "(encoders/sentence.py", "(encoders/pooling.py",
                 "(encoders/batches.py")),
     ("recall", ("(scoring/memory/reading.py", "(scoring/memory/neighbours.py",
-                "(scoring/memory/graphs.py", "(scoring/memory/exact.py")),
+                "(scoring/memory/exact.py", "search (scoring/memory/segment.py",
+                "_nearest_nodes (scoring/memory/segment.py", "recall (scoring/memory/pool.py",
+                "others (scoring/memory/slots.py", "rows (scoring/memory/agreement.py")),
     ("write", ("(scoring/memory/", "(server/outcomes.py")),
     ("estimate", ("(scoring/", "(server/estimation.py", "(server/deciding.py")),
     (
