@@ -4,8 +4,10 @@ import threading
 
 from server.errors import OverloadedError
 
-# Of a newly measured batch in the mean; the last dozen of them count.
+# Of a newly measured stretch of so many tokens in the mean; the last dozen of them count. A shorter
+# one, as of texts that come one by one, says more of a run than of a token, and counts for less.
 _SHARE = 0.1
+_STRETCH_TOKENS = 256
 # What is promised holds though runs take longer than they did, and shorter texts come first. A
 # queue of half the time that callers have is long enough to keep the encoder busy.
 _MARGIN = 2.0
@@ -19,7 +21,7 @@ class Backlog:
     Threads share it.
 
     Args:
-        workers: Batches that run at a time.
+        workers: Runs at a time.
     """
 
     def __init__(self, workers: int = 1) -> None:
@@ -35,10 +37,11 @@ class Backlog:
             self.tokens += tokens
 
     def measured(self, tokens: int, seconds: float) -> None:
-        """Notes what a batch took, from the end of the one before where it had to wait for it."""
+        """Notes what a stretch of work took, what lies between its runs included."""
         with self._lock:
             each = seconds / max(tokens, 1)
-            share = _SHARE if self._seconds_per_token else 1.0
+            weight = min(1.0, tokens / _STRETCH_TOKENS)
+            share = _SHARE * weight if self._seconds_per_token else 1.0
             self._seconds_per_token += share * (each - self._seconds_per_token)
 
     def seconds(self, tokens: int = 0) -> float:

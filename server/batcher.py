@@ -116,7 +116,7 @@ class EncodeBatcher:
             texts: n texts; no reference to them is kept while they wait for a batch.
 
         Raises:
-            EncodingFailedError: The encoder failed on a batch that held one of them.
+            EncodingFailedError: The encoder failed on a run that held one of them.
             OverloadedError: What waits already takes longer than the caller's deadline.
         """
         if not texts:
@@ -164,7 +164,8 @@ class EncodeBatcher:
 
     def _tokenise(self, ticket: Ticket) -> None:
         if ticket.future.done():
-            self._gone += ticket.future.cancelled()
+            with self._changed:
+                self._gone += ticket.future.cancelled()
             return
         try:
             tokens = self._encoder.tokenise(ticket.texts)

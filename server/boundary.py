@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import grpc
 import grpc.aio
@@ -92,16 +92,20 @@ class _Method:
     async def unary_unary(self, raw: bytes, context: Context) -> Any:
         with self._guard(context) as guard:
             return await self._handler.unary_unary(guard.parse(raw), context)
+        return await guard.abort()
 
     async def unary_stream(self, raw: bytes, context: Context) -> AsyncIterator[Any]:
         with self._guard(context) as guard:
             replies = self._handler.unary_stream(guard.parse(raw), context)
             async for reply in _closing(replies):
                 yield reply
+            return
+        await guard.abort()
 
     async def stream_unary(self, raw: AsyncIterator[bytes], context: Context) -> Any:
         with self._guard(context) as guard:
             return await self._handler.stream_unary(guard.parse_each(raw), context)
+        return await guard.abort()
 
     async def stream_stream(
         self, raw: AsyncIterator[bytes], context: Context
@@ -110,6 +114,8 @@ class _Method:
             replies = self._handler.stream_stream(guard.parse_each(raw), context)
             async for reply in _closing(replies):
                 yield reply
+            return
+        await guard.abort()
 
     def _guard(self, context: Context) -> "_Guard":
         return _Guard(self._path, self._handler.request_deserializer, context, self._log)
@@ -118,11 +124,12 @@ class _Method:
 class _Guard:
     """One call: its messages, and the status that it ends with.
 
-    An error is left to gRPC as the status of the call, in place of a reply. To abort the call
-    would tell the same, and raise another exception through every layer.
+    An error ends the `with`, and `abort` then sends its status: as trailers alone, which clients
+    take for a call that they may try again. Were the status set, and nothing returned, gRPC would
+    send an empty message before it.
     """
 
-    __slots__ = ("_call", "_context", "_deserialise", "_log")
+    __slots__ = ("_call", "_context", "_deserialise", "_log", "_refusal")
 
     def __init__(
         self,
@@ -137,6 +144,7 @@ class _Guard:
         self._deserialise = deserialise
         self._context = context
         self._log = log
+        self._refusal: Exception | None = None
 
     def parse(self, raw: bytes) -> Any:
         """Reads a message.
@@ -173,23 +181,25 @@ class _Guard:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool:
-        code = "OK"
         if isinstance(error, Exception):
-            code = self._refuse(error)
-        else:
-            self._context.set_trailing_metadata(((_REQUEST_ID, self._call.request_id),))
-            if error is not None:
-                code = "DEADLINE_EXCEEDED" if _is_over(self._context) else "CANCELLED"
+            self._refusal = error
+            self._log.end(self._call, code_of(error).name, error)
+            return True
+        code = "OK"
+        if error is not None:
+            code = "DEADLINE_EXCEEDED" if _is_over(self._context) else "CANCELLED"
+        self._context.set_trailing_metadata(((_REQUEST_ID, self._call.request_id),))
         self._log.end(self._call, code, error)
-        return isinstance(error, Exception)
+        return False
 
-    def _refuse(self, error: Exception) -> str:
-        code, request_id = code_of(error), self._call.request_id
+    async def abort(self) -> NoReturn:
+        """Sends the status of the error that ended the `with`."""
+        error, request_id = self._refusal, self._call.request_id
+        assert error is not None  # noqa: S101  else the handler has returned
+        self._refusal = None  # which leads to this frame
         details = rich_status(error, request_id).SerializeToString()
-        self._context.set_code(code)
-        self._context.set_details(message_of(error))
-        self._context.set_trailing_metadata(((_REQUEST_ID, request_id), (_DETAILS, details)))
-        return code.name
+        metadata = ((_REQUEST_ID, request_id), (_DETAILS, details))
+        await self._context.abort(code_of(error), message_of(error), metadata)
 
 
 async def _closing(replies: AsyncGenerator[Any, None]) -> AsyncIterator[Any]:

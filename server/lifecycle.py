@@ -73,6 +73,8 @@ async def serve(settings: Settings) -> None:
                 # Asked before the batchers are stopped, in whatever they are doing.
                 stuck = engine.encoders.stuck
                 parts.stop()
+    # Those that the end of the parts has ended.
+    call_log.write()
     _log.info("stopped", refused=engine.admission.refused, dropped=engine.encoders.dropped)
     if stuck:
         # Python would wait for its thread for ever.

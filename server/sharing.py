@@ -82,7 +82,7 @@ class SharingEncoder:
             texts: n texts; no reference to one is kept while it waits for a batch.
 
         Raises:
-            EncodingFailedError: The encoder failed on a batch that held one of them, or another
+            EncodingFailedError: The encoder failed on a run that held one of them, or another
                 text of a flight that this request waited for.
             OverloadedError: What waits already takes longer than the caller's deadline.
         """

@@ -70,12 +70,13 @@ class Waiting:
                 self._taken = 0
                 continue
             row, tokens = ticket.pending[0]
-            if batch and len(tokens.ids) > room:
+            if batch and max(1, len(tokens.ids)) > room:
                 break
             batch.append(Unit(ticket, row, tokens))
-            room -= len(tokens.ids)
+            taken = max(1, len(tokens.ids))  # none of its words may be known
+            room -= taken
             ticket.pending.popleft()
-            self._count_turn(ticket, len(tokens.ids))
+            self._count_turn(ticket, taken)
         return batch
 
     def _count_turn(self, ticket: Ticket, tokens: int) -> None:

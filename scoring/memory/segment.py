@@ -179,7 +179,8 @@ class Segment:
         nodes, squared = self._nearest_nodes(vector, min(k, self._live_nodes))
         if not self._members:
             return nodes, squared
-        groups = [self._members.get(node, [node])[-k:] for node in nodes.tolist()]
+        # Among equals the later comes first, so each follows the one before without moving it.
+        groups = [self._members.get(node, [node])[-k:][::-1] for node in nodes.tolist()]
         seqs = np.array([seq for group in groups for seq in group], np.int64)
         return seqs, np.repeat(squared, [len(group) for group in groups])
 

@@ -139,7 +139,9 @@ class Writer:
         if due is None or not self._may_save():
             return False
         self._snapshots.save(index.vectors, due)
-        self._saved_at = time.monotonic()
+        # The others that are due come at once: else each would wait an hour for its turn.
+        if all(other.due is None for other in self._indexes()):
+            self._saved_at = time.monotonic()
         return True
 
     def _may_save(self) -> bool:

@@ -1,5 +1,7 @@
 """Nothing but a status leaves the boundary."""
 
+import json
+
 import grpc
 import pytest
 
@@ -7,6 +9,7 @@ from pointsman.v1 import admin_service_pb2 as pb
 from pointsman.v1 import admin_service_pb2_grpc as rpc
 from server.boundary import Boundary
 from server.call_log import CallLog
+from server.errors import ShuttingDownError
 from server.wire import _ByPath
 
 
@@ -98,3 +101,34 @@ async def test_a_request_id_that_cannot_be_logged_is_replaced(stub, given):
     returned = dict(await call.trailing_metadata())["x-request-id"]
     assert returned
     assert len(returned) <= 128
+
+
+class Recovering(rpc.AdminServiceServicer):
+    def __init__(self):
+        self.attempts = 0
+
+    async def ListPools(self, request, context):
+        self.attempts += 1
+        if self.attempts < 3:
+            raise ShuttingDownError("The server is shutting down; call another, or again later.")
+        return pb.ListPoolsResponse()
+
+
+async def test_a_call_that_was_refused_is_tried_again_by_the_client(log):
+    servicer, server = Recovering(), grpc.aio.server()
+    rpc.add_AdminServiceServicer_to_server(servicer, _ByPath(server, Boundary(log)))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    policy = {
+        "maxAttempts": 5,
+        "initialBackoff": "0.01s",
+        "maxBackoff": "0.02s",
+        "backoffMultiplier": 1,
+        "retryableStatusCodes": ["UNAVAILABLE"],
+    }
+    config = json.dumps({"methodConfig": [{"name": [{}], "retryPolicy": policy}]})
+    options = [("grpc.service_config", config)]
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
+        await rpc.AdminServiceStub(channel).ListPools(pb.ListPoolsRequest())
+    await server.stop(None)
+    assert servicer.attempts == 3

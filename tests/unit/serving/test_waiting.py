@@ -142,3 +142,12 @@ def test_whose_turn_comes_is_no_later_for_those_who_come_after(lengths, mine):
         raise AssertionError
 
     assert batches_before(len(lengths)) == batches_before(mine + 1)
+
+
+def test_texts_without_a_known_word_take_turns_too():
+    waiting = Waiting(1024, lambda tokens: [range(len(tokens))])
+    long, short = ticket_of([0] * 600), ticket_of([8])
+    waiting.add(long)
+    waiting.add(short)
+    first = waiting.next_run()
+    assert [unit.ticket for unit in first].index(short) == 256
