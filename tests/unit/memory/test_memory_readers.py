@@ -150,6 +150,24 @@ def test_a_graph_that_has_waited_for_long_is_saved_anyhow(
         assert len(files(settings)) == 4
 
 
+def test_all_that_is_due_is_saved_when_one_has_waited_for_long(
+    settings, space, sample, learn, settle, monkeypatch
+):
+    """Else the last of many pools would be saved days later."""
+    monkeypatch.setattr("scoring.memory.writer.QUIET_SECONDS", 7200.0)
+    with Memory.open(settings) as memory:
+        for pool in ("pool", "other"):
+            learn(memory, [0], pool)
+            memory.recall(pool, space, sample(0).prompt, 1)
+            learn(memory, range(1, 60), pool)
+        settle(memory)
+        assert files(settings) == []
+        memory._writer._saved_at -= 3600.0
+        learn(memory, [60])
+        settle(memory)
+        assert len(files(settings)) == 8
+
+
 def test_no_graph_is_saved_while_somebody_reads_until_the_memory_is_closed(
     settings, space, sample, learn, settle, monkeypatch
 ):
