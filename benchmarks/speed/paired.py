@@ -99,27 +99,24 @@ def in_rounds(
 
 def throughput(name: str, what: str, found: Rounds, note: str = "") -> Figure:
     """Makes a figure of replies a second."""
-    return Figure.paired(
-        f"services/{name}-throughput/mlserver",
-        f"{what}: replies a second",
-        "1/s",
-        found.rates[0],
-        AGAINST,
-        found.rates[1],
-        target=Target("at least", 1.5),
-        note=note,
-    )
+    name, what = f"{name}-throughput", f"{what}: replies a second"
+    return _compared(name, what, "1/s", found.rates, Target("at least", 1.5), note)
 
 
 def tail(name: str, what: str, found: Rounds, note: str = "") -> Figure:
     """Makes a figure of the 99th percentile."""
-    return Figure.paired(
-        f"services/{name}-p99/mlserver",
-        f"{what}: p99",
-        "ms",
-        found.p99[0],
-        AGAINST,
-        found.p99[1],
-        target=Target("at most", 0.5),
-        note=note,
-    )
+    target = Target("at most", 0.5)
+    return _compared(f"{name}-p99", f"{what}: p99", "ms", found.p99, target, note)
+
+
+def _compared(
+    name: str,
+    what: str,
+    unit: str,
+    found: tuple[list[float], list[float]],
+    target: Target,
+    note: str,
+) -> Figure:
+    ours, theirs = found
+    name = f"services/{name}/mlserver"
+    return Figure.paired(name, what, unit, ours, AGAINST, theirs, target=target, note=note)
