@@ -21,7 +21,8 @@ from unittest.mock import patch
 import numpy as np
 
 from benchmarks.memory_recall import Vectors, clustered
-from benchmarks.speed.memory import Hold, TimedLock, as_in_the_server, rested
+from benchmarks.speed.memory import as_in_the_server
+from benchmarks.speed.pauses import Hold, TimedLock, rested
 from scoring.kernels import warm_up
 from scoring.memory import EmbeddingSpace, Memory, MemorySettings, NewSample, pool
 

@@ -20,6 +20,7 @@ from evaluation.speed import Figure, Record, read_record, run_report, write_reco
 TOPICS = (
     "estimators",
     "memory",
+    "pauses",
     "encoder",
     "wire",
     "overload",
