@@ -37,6 +37,10 @@ class Admission:
         """Waits until nothing is in flight."""
         await self._idle.wait()
 
+    def is_alone(self) -> bool:
+        """Whether no request but the one that asks is in flight."""
+        return self.in_flight <= 1
+
     def admit(self) -> "_Admitted":
         """Admits one request for a `with`, or refuses it at once.
 

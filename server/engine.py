@@ -28,6 +28,7 @@ from server.errors import ServerError, StartError
 from server.outcomes import OutcomeRecorder
 from server.parts import Parts
 from server.pipeline import ScoringPipeline
+from server.recalls import Recalls
 from server.recent_vectors import RecentVectors
 from server.routers.loading import RouterLoader
 from server.routers.registry import RouterRegistry
@@ -95,8 +96,11 @@ async def open_engine(settings: Settings, parts: Parts) -> AsyncIterator[Engine]
         try:
             calibrations = Calibrations(memory, fit_thread)
             admission = Admission(settings.limits.in_flight)
-            worker = EstimateWorker(estimate_thread, lambda: admission.in_flight <= 1)
-            yield _compose(encoder, memory, worker, admission, calibrations, settings, parts)
+            worker = EstimateWorker(estimate_thread, admission.is_alone)
+            recalls = Recalls(memory, estimate_thread, admission.is_alone)
+            yield _compose(
+                encoder, memory, worker, recalls, admission, calibrations, settings, parts
+            )
         finally:
             fit_thread.shutdown(wait=False, cancel_futures=True)
             estimate_thread.shutdown(wait=False, cancel_futures=True)
@@ -108,6 +112,7 @@ def _compose(
     encoder: SentenceEncoder,
     memory: Memory,
     worker: EstimateWorker,
+    recalls: Recalls,
     admission: Admission,
     calibrations: Calibrations,
     settings: Settings,
@@ -129,7 +134,9 @@ def _compose(
         encoders=shelf,
         memory=memory,
         admission=admission,
-        pipeline=ScoringPipeline(served, memory, worker, calibrations, create_pools=create_pools),
+        pipeline=ScoringPipeline(
+            served, memory, worker, recalls, calibrations, create_pools=create_pools
+        ),
         routers=routers,
         routing=RoutingPipeline(routers, routing),
         outcomes=OutcomeRecorder(served, memory, create_pools=create_pools),

@@ -1,7 +1,7 @@
 """Recall and estimate of one request: which evidence there is, and what follows from it."""
 
 import time
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +14,14 @@ from scoring.evidence import Neighbourhood, Totals
 from scoring.features import measure_features
 from scoring.judged import features_of_request
 from scoring.memory import EmbeddingSpace, Memory
+from server.recalls import Asked, Recalls
 from server.requests import EstimatorKind, Fallback, ScoreRequest
 
 _RECALLING = (EstimatorKind.GLOBAL, EstimatorKind.LOCAL, EstimatorKind.CALIBRATED)
 _NEARBY = (EstimatorKind.LOCAL, EstimatorKind.CALIBRATED)
 
 
-@dataclass(frozen=True, slots=True)
-class Embedded:
+class Embedded(NamedTuple):
     """A request's vectors, wherever they came from.
 
     Attributes:
@@ -39,8 +39,7 @@ class Embedded:
     characters: tuple[int, ...] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Estimated:
+class Estimated(NamedTuple):
     """What came of it, and what it took in seconds.
 
     Attributes:
@@ -60,6 +59,40 @@ class Estimated:
     estimate_seconds: float
 
 
+class Measured(NamedTuple):
+    """A request's answers, and the estimator that they allow.
+
+    Attributes:
+        features: As in `Estimated`.
+        kind: To run.
+        fallback: Why it is not the one that was asked for.
+        seconds: What it took.
+    """
+
+    answers: Answers
+    features: NDArray[np.float32] | None
+    kind: EstimatorKind
+    fallback: Fallback | None
+    seconds: float
+
+
+class Recollection(NamedTuple):
+    """What a pool says.
+
+    Attributes:
+        evidence: None where there is none to recall.
+        seconds: What it took to recall.
+        revision: Of the pool; 0 where there is none.
+    """
+
+    evidence: Neighbourhood | Totals | None
+    seconds: float
+    revision: int
+
+
+_NOTHING = Recollection(None, 0.0, 0)
+
+
 def estimate_request(
     memory: Memory, request: ScoreRequest, embedded: Embedded, fit: CalibrationFit | None = None
 ) -> Estimated:
@@ -75,12 +108,37 @@ def estimate_request(
         InvalidArrayError: The vectors can't be measured.
         SpaceMismatchError: The pool lives in another embedding space.
     """
+    measured = _measure(request, embedded, wanted=request.learn or fit is not None)
+    return _conclude(request, measured, _recall(memory, request, embedded, measured.kind), fit)
+
+
+async def estimate_together(
+    memory: Memory, recalls: Recalls, request: ScoreRequest, embedded: Embedded
+) -> Estimated:
+    """The same on the event loop, without calibration: neighbours with those of other requests.
+
+    Raises:
+        InvalidArrayError: The vectors can't be measured.
+        SpaceMismatchError: The pool lives in another embedding space.
+    """
+    measured = _measure(request, embedded, wanted=request.learn)
+    if measured.kind in _NEARBY:
+        recollection = await _recall_together(memory, recalls, request, embedded)
+    else:
+        recollection = _recall(memory, request, embedded, measured.kind)
+    return _conclude(request, measured, recollection)
+
+
+def _conclude(
+    request: ScoreRequest,
+    measured: Measured,
+    recollection: Recollection,
+    fit: CalibrationFit | None = None,
+) -> Estimated:
+    """Estimates from a request's answers and what its pool says."""
     began = time.perf_counter()
-    answers, features = _measure(request, embedded, wanted=request.learn or fit is not None)
-    measured = time.perf_counter()
-    kind, fallback = _resolve(request.estimator, answers)
-    evidence, revision = _recall(memory, request, embedded, kind)
-    recalled = time.perf_counter()
+    answers, features, evidence = measured.answers, measured.features, recollection.evidence
+    kind, fallback = measured.kind, measured.fallback
     estimate = _estimate(answers, evidence)
     calibrated = None
     if fit is not None and features is not None:
@@ -95,21 +153,19 @@ def estimate_request(
         calibrated=calibrated,
         kind=kind,
         fallback=fallback,
-        pool_revision=revision,
-        recall_seconds=recalled - measured,
-        estimate_seconds=time.perf_counter() - recalled + measured - began,
+        pool_revision=recollection.revision,
+        recall_seconds=recollection.seconds,
+        estimate_seconds=measured.seconds + time.perf_counter() - began,
     )
 
 
-def _measure(
-    request: ScoreRequest, embedded: Embedded, *, wanted: bool
-) -> tuple[Answers, NDArray[np.float32] | None]:
-    answers = measure_answers(request.voters, embedded.answers)
-    if not wanted:
-        return answers, None
-    return answers, measure_features(
-        answers, embedded.prompt, embedded.answers, embedded.characters
-    )
+def _measure(request: ScoreRequest, embedded: Embedded, *, wanted: bool) -> Measured:
+    began = time.perf_counter()
+    answers, features = measure_answers(request.voters, embedded.answers), None
+    if wanted:
+        features = measure_features(answers, embedded.prompt, embedded.answers, embedded.characters)
+    kind, fallback = _resolve(request.estimator, answers)
+    return Measured(answers, features, kind, fallback, time.perf_counter() - began)
 
 
 def _fallen_back(
@@ -140,19 +196,34 @@ def _resolve(wanted: EstimatorKind, answers: Answers) -> tuple[EstimatorKind, Fa
 
 def _recall(
     memory: Memory, request: ScoreRequest, embedded: Embedded, kind: EstimatorKind
-) -> tuple[Neighbourhood | Totals | None, int]:
-    """Returns the evidence, None where there is none to recall, and the pool's revision."""
-    pool, space, own = request.pool, embedded.space, request.sample_id
+) -> Recollection:
+    began = time.perf_counter()
+    evidence: Neighbourhood | Totals | None = None
     try:
-        revision = memory.revision(pool)
+        revision = memory.revision(request.pool)
         if kind is EstimatorKind.GLOBAL:
-            return memory.totals(pool, space, without=own), revision
-        if kind in _NEARBY:
-            others = request.neighbours - 1
-            return memory.recall(pool, space, embedded.prompt, others, without=own), revision
+            evidence = memory.totals(request.pool, embedded.space, without=request.sample_id)
+        elif kind in _NEARBY:
+            pool, space, prompt, k, own = _asked(request, embedded)
+            evidence = memory.recall(pool, space, prompt, k, without=own)
     except PoolNotFoundError:
-        return None, 0
-    return None, revision
+        return _NOTHING
+    return Recollection(evidence, time.perf_counter() - began, revision)
+
+
+async def _recall_together(
+    memory: Memory, recalls: Recalls, request: ScoreRequest, embedded: Embedded
+) -> Recollection:
+    try:
+        revision = memory.revision(request.pool)
+        return Recollection(*await recalls.recall(_asked(request, embedded)), revision)
+    except PoolNotFoundError:
+        return _NOTHING
+
+
+def _asked(request: ScoreRequest, embedded: Embedded) -> Asked:
+    others = request.neighbours - 1
+    return Asked(request.pool, embedded.space, embedded.prompt, others, request.sample_id)
 
 
 def _estimate(answers: Answers, evidence: Neighbourhood | Totals | None) -> Estimate:

@@ -16,7 +16,8 @@ from scoring.estimator import rank_generations
 from scoring.memory import EmbeddingSpace, Memory, NewSample
 from server.calibration import Calibrations
 from server.encoding import ServedEncoder, note_encoding
-from server.estimation import Embedded, Estimated, estimate_request
+from server.estimation import Embedded, Estimated, estimate_request, estimate_together
+from server.recalls import Recalls
 from server.requests import (
     EmbeddingKind,
     EstimatorKind,
@@ -57,7 +58,8 @@ class ScoringPipeline:
     Args:
         served: Turns texts into vectors, in batches.
         memory: The pools.
-        worker: Runs estimates.
+        worker: Runs estimates that are large.
+        recalls: Finds neighbours for the others.
         calibrations: Of the pools.
         create_pools: Whether an unknown pool is created by its first sample.
     """
@@ -67,6 +69,7 @@ class ScoringPipeline:
         served: ServedEncoder,
         memory: Memory,
         worker: EstimateWorker,
+        recalls: Recalls,
         calibrations: Calibrations,
         *,
         create_pools: bool,
@@ -76,6 +79,7 @@ class ScoringPipeline:
         self._memory = memory
         self._create_pools = create_pools
         self._worker = worker
+        self._recalls = recalls
         self._calibrations = calibrations
 
     async def score(self, request: ScoreRequest) -> ScoreReply:
@@ -103,8 +107,12 @@ class ScoringPipeline:
         fit = None
         if request.estimator is EstimatorKind.CALIBRATED:
             fit = await self._calibrations.current(request.pool)
-        run = self._worker.run_small if _is_small(request, embedded) else self._worker.run
-        estimated = await run(estimate_request, self._memory, request, embedded, fit)
+        if _is_small(request, embedded):
+            estimated = await estimate_together(self._memory, self._recalls, request, embedded)
+        else:
+            estimated = await self._worker.run(
+                estimate_request, self._memory, request, embedded, fit
+            )
         timings.recall = estimated.recall_seconds
         timings.estimate = estimated.estimate_seconds
         timings.queue += time.perf_counter() - sent - timings.recall - timings.estimate

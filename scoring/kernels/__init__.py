@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from scoring.kernels.contrasts import contrast_row
 from scoring.kernels.cosines import cosines
 from scoring.kernels.measure import measure
-from scoring.kernels.recall import keep_found, keep_living, place_others, squared_norm
+from scoring.kernels.recall import copy_rows, find_slots, squared_norm
 from scoring.kernels.request import estimate
 
 
@@ -45,9 +45,12 @@ def warm_up() -> None:
 
 
 def _warm_up_recall(vectors: NDArray[np.float32], seqs: NDArray[np.int64]) -> None:
-    nearest, distances, squared = seqs.copy(), np.zeros(3, np.float32), np.zeros(3, np.float32)
     squared_norm(vectors[0])
-    keep_found(seqs, squared, 0, nearest, distances)
-    keep_living(vectors[0], vectors, np.ones(3, np.bool_), seqs, 0, nearest, distances)
+    copy_rows(vectors, seqs, vectors.copy(), 0)
+    window = vectors, np.ones(3, np.bool_), seqs
+    found, squared = np.zeros((3, 1), np.int64), np.zeros((3, 1), np.float32)
     slot_of, names = np.ones(3, np.int32), np.ones(3, np.uint64)
-    place_others(seqs, squared, slot_of, names, np.uint64(0), nearest, distances)
+    find_slots(
+        vectors, found, squared, *window, *window, slot_of, names, names,
+        seqs.copy(), np.empty(3, np.float32), seqs.copy(),
+    )  # fmt: skip

@@ -1,4 +1,4 @@
-"""How kernels are compiled: lazily, without the interpreter lock, NaN kept.
+"""How kernels are compiled: lazily, mostly without the interpreter lock, NaN kept.
 
 Kernels spell out their loops. NumPy's functions would read shorter, but each that
 a kernel names is compiled with it, and a server compiles before it is ready.
@@ -32,8 +32,8 @@ def dispatchers() -> tuple[Any, ...]:
     return tuple(_dispatchers)
 
 
-def _dispatcher(function: Callable[..., Any], *, parallel: bool = False) -> Any:  # noqa: ANN401  Numba has no types
-    dispatcher = numba.njit(parallel=parallel, **_OPTIONS)(function)
+def _dispatcher(function: Callable[..., Any], **options: bool) -> Any:  # noqa: ANN401  Numba has no types
+    dispatcher = numba.njit(**(_OPTIONS | options))(function)
     _dispatchers.append(dispatcher)
     return dispatcher
 
@@ -41,6 +41,14 @@ def _dispatcher(function: Callable[..., Any], *, parallel: bool = False) -> Any:
 def request_kernel(function: F) -> F:
     """Compiles a serial kernel, for work of the size of a request."""
     return cast("F", _dispatcher(function))
+
+
+def brief_kernel(function: F) -> F:
+    """Compiles a serial kernel that keeps the interpreter, for work of a few microseconds.
+
+    A thread that lets go of it while another waits may get it back half a millisecond later.
+    """
+    return cast("F", _dispatcher(function, nogil=False))
 
 
 class DatasetKernel(Generic[P, R]):

@@ -1,13 +1,13 @@
-"""The serial kernels of a recall: the nearest samples, and where they lie."""
+"""The serial kernels of a recall: the samples nearest to prompts, and where they lie."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.kernels.compilation import request_kernel
+from scoring.kernels.compilation import brief_kernel, request_kernel
 from scoring.kernels.contrasts import Integers, Row
 
 
-@request_kernel
+@brief_kernel
 def squared_norm(vector: Row) -> float:
     """Returns |a|^2 of a float32 vector (d,), in float64."""
     total = 0.0
@@ -62,9 +62,13 @@ def keep_nearest(
 
 @request_kernel
 def keep_found(seqs: Integers, squared: Row, kept: int, nearest: Integers, distances: Row) -> int:
-    """Puts samples (n,) of squared distances (n,) among the nearest; as `keep_nearest`."""
+    """Puts samples (m,) of squared distances (m,) among the nearest; as `keep_nearest`.
+
+    A number below 0 is no sample.
+    """
     for place in range(seqs.shape[0]):
-        kept = keep_nearest(squared[place], seqs[place], kept, nearest, distances)
+        if seqs[place] >= 0:
+            kept = keep_nearest(squared[place], seqs[place], kept, nearest, distances)
     return kept
 
 
@@ -78,7 +82,7 @@ def keep_living(
     nearest: Integers,
     distances: Row,
 ) -> int:
-    """Measures the living among vectors (n, d), and keeps the nearest; as `keep_nearest`."""
+    """Measures the living among vectors (m, d), and keeps the nearest; as `keep_nearest`."""
     most = nearest.shape[0]
     for place in range(vectors.shape[0]):
         if alive[place]:
@@ -89,34 +93,74 @@ def keep_living(
 
 
 @request_kernel
-def place_others(
+def find_slots(
+    prompts: Row,
     seqs: Integers,
     squared: Row,
+    recent: Row,
+    recent_alive: NDArray[np.bool_],
+    recent_seqs: Integers,
+    elders: Row,
+    elders_alive: NDArray[np.bool_],
+    elders_seqs: Integers,
     slot_of: NDArray[np.int32],
     names: NDArray[np.uint64],
-    without: np.uint64,
+    without: NDArray[np.uint64],
     slots: Integers,
     distances: Row,
-) -> int:
-    """Finds the slots of live samples but for one, as far as there is room.
+    ends: Integers,
+) -> None:
+    """Finds the slots of the samples nearest to each prompt, but for one of them.
+
+    All that a recall does after its search in the graphs, in one call: each costs some
+    microseconds, and in a server more than what it does.
 
     Args:
-        seqs: (n,) their numbers.
-        squared: (n,) float32.
+        prompts: (n, d) float32.
+        seqs: (n, m) numbers of samples that graphs have found for each; below 0 where there is
+            none.
+        squared: (n, m) float32, their squared distances.
+        recent: (a, d) float32, vectors that are in no graph.
+        recent_alive: (a,) which of them live.
+        recent_seqs: (a,) numbers of their samples.
+        elders: (b, d) others, likewise.
+        elders_alive: (b,).
+        elders_seqs: (b,).
         slot_of: (capacity,) int32, one more than the slot of the sample `seq % capacity`.
         names: (slots,) hashes of the names of the samples in them, which are never 0.
-        without: Of the name that is left out; 0 for none.
-        slots: (k,) takes the slots.
-        distances: (k,) float32, takes their squared distances.
-
-    Returns:
-        How many were filled in.
+        without: (n,) hash of the name that is left out of each; 0 for none.
+        slots: (n * k,) takes the slots, of one prompt after the other, nearest first; among
+            equals the later sample comes first.
+        distances: (n * k,) float32, takes their squared distances.
+        ends: (n,) takes where the slots of each prompt end.
     """
-    count = 0
-    for place in range(seqs.shape[0]):
-        slot = np.int64(slot_of[seqs[place] % slot_of.shape[0]]) - 1
-        if count < slots.shape[0] and names[slot] != without:
-            slots[count] = slot
-            distances[count] = squared[place]
-            count += 1
-    return count
+    most, end = slots.shape[0] // prompts.shape[0], 0
+    nearest, apart = np.empty(most + 1, np.int64), np.empty(most + 1, np.float32)
+    for prompt in range(prompts.shape[0]):
+        query, begin = prompts[prompt], end
+        kept = int(np.int64(0))  # a literal would have kernels compiled for it
+        kept = keep_found(seqs[prompt], squared[prompt], kept, nearest, apart)
+        kept = keep_living(query, recent, recent_alive, recent_seqs, kept, nearest, apart)
+        kept = keep_living(query, elders, elders_alive, elders_seqs, kept, nearest, apart)
+        for place in range(kept):
+            slot = np.int64(slot_of[nearest[place] % slot_of.shape[0]]) - 1
+            if end - begin < most and names[slot] != without[prompt]:
+                slots[end] = slot
+                distances[end] = apart[place]
+                end += 1
+        ends[prompt] = end
+
+
+@brief_kernel
+def copy_rows(table: Row, slots: Integers, rows: Row, first: int) -> None:
+    """Copies rows of a table (m, c) float32 into `rows` (n, w), from column `first` on.
+
+    Args:
+        table: To copy from.
+        slots: (n,) which rows.
+        rows: Takes them.
+        first: Place of the first of their c columns.
+    """
+    for place in range(slots.shape[0]):
+        for cell in range(table.shape[1]):
+            rows[place, first + cell] = table[slots[place], cell]

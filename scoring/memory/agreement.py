@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from scoring.kernels.recall import copy_rows
 from scoring.pairs import pair_count
 
 Columns = tuple[int, ...]
@@ -112,6 +113,5 @@ class AgreementTable:
         """Whole rows (n, P) float32 of the pool, NaN where a pair is missing."""
         found = np.empty((len(slots), pair_count(len(self._blocks))), np.float32)
         for voter, block in enumerate(self._blocks[1:], 1):
-            first = pair_count(voter)
-            found[:, first : first + voter] = block.distances[slots]
+            copy_rows(block.distances, slots, found, pair_count(voter))
         return found

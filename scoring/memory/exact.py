@@ -1,38 +1,25 @@
 """A few vectors, compared one by one."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
-
-from scoring.kernels.recall import keep_found, keep_living
-
-Found = tuple[NDArray[np.int64], NDArray[np.float32]]
-"""Numbers of samples (n,) int64 and their squared distances (n,) float32."""
-
-NOTHING: Found = (np.zeros(0, np.int64), np.zeros(0, np.float32))
 
 _SMALLEST = 64
 
 
-class Nearest:
-    """The nearest samples so far, gathered from wherever they lie.
+class Window(NamedTuple):
+    """Vectors that are compared one by one.
 
-    Args:
-        k: Most of them.
+    Attributes:
+        vectors: Shape (m, d), float32.
+        alive: Shape (m,); whether each counts.
+        seqs: Shape (m,), int64, numbers of their samples.
     """
 
-    def __init__(self, k: int) -> None:
-        self.seqs = np.empty(k, np.int64)
-        self.squared = np.empty(k, np.float32)
-        self.count = 0
-
-    def add(self, found: Found) -> None:
-        """Takes samples whose distances are known."""
-        if len(self.seqs):
-            self.count = keep_found(*found, self.count, self.seqs, self.squared)
-
-    def found(self) -> Found:
-        """The nearest, ascending; among equals the later sample first."""
-        return self.seqs[: self.count], self.squared[: self.count]
+    vectors: NDArray[np.float32]
+    alive: NDArray[np.bool_]
+    seqs: NDArray[np.int64]
 
 
 class ExactBuffer:
@@ -93,16 +80,8 @@ class ExactBuffer:
         self._head += int(alive.argmax()) if self.live else len(alive)
         return True
 
-    def search(self, vector: NDArray[np.float32], nearest: Nearest) -> None:
-        """Adds what lives here to the nearest to `vector` (d,) by squared distance."""
-        if self.live and len(nearest.seqs):
-            own = slice(self._head, self._tail)
-            nearest.count = keep_living(
-                vector,
-                self._vectors[own],
-                self._alive[own],
-                self._seqs[own],
-                nearest.count,
-                nearest.seqs,
-                nearest.squared,
-            )
+    @property
+    def window(self) -> Window:
+        """What is here, between the first that lives and the last that came."""
+        own = slice(self._head, self._tail)
+        return Window(self._vectors[own], self._alive[own], self._seqs[own])

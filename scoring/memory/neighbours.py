@@ -1,21 +1,40 @@
 """The nearest prompts of a pool: young ones exactly, older ones by graphs."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.memory.exact import ExactBuffer, Found, Nearest
+from scoring.memory.exact import ExactBuffer, Window
 from scoring.memory.graph_log import Collection
 from scoring.memory.locks import SharedLock
-from scoring.memory.segment import Segment, few
+from scoring.memory.segment import Segment, few, side_by_side
 from scoring.memory.values import MemorySettings
+
+
+class Near(NamedTuple):
+    """Where the nearest to n prompts are: among what graphs have found, and in two buffers.
+
+    Attributes:
+        seqs: Shape (n, m), int64, numbers of samples; below 0 where there is none.
+        squared: Shape (n, m), float32, their squared distances.
+        recent: In no graph yet.
+        elders: In no graph any more.
+    """
+
+    seqs: NDArray[np.int64]
+    squared: NDArray[np.float32]
+    recent: Window
+    elders: Window
 
 
 class NeighbourIndex:
     """Prompt vectors in order of time.
 
     A new vector goes into a small buffer that is searched exactly, so it is
-    found at once. The writer moves the oldest of the buffer into the youngest
-    graph, one at a time, and readers run between two insertions. Forgotten
+    found at once. A few stay there; once they are more, the writer moves the
+    oldest of the buffer into the youngest graph, one at a time until none is
+    left, and readers run between two insertions. Forgotten
     samples are marked dead in their graph; a graph with little left alive is
     dissolved into a second exact buffer, and its memory freed.
 
@@ -38,8 +57,12 @@ class NeighbourIndex:
 
     @property
     def waiting(self) -> int:
-        """Samples in the buffer beyond those that belong there."""
-        return max(0, self._recent.live - self._settings.exact)
+        """Samples in the buffer that belong into a graph."""
+        return self._recent.live if self.crowded(self._recent.live) else 0
+
+    def crowded(self, buffered: int) -> bool:
+        """Whether so many in the buffer are too many: all are, where there is a graph."""
+        return bool(self.segments) or buffered > self._settings.exact
 
     def make_room(self) -> None:
         """Makes sure that one sample can be added."""
@@ -67,14 +90,11 @@ class NeighbourIndex:
         if not self._recent.remove(seq):
             self._elders.remove(seq)
 
-    def search(self, vector: NDArray[np.float32], k: int) -> Found:
-        """The `k` nearest to `vector` (d,) by squared distance, or fewer, nearest first."""
-        nearest = Nearest(k)
-        for segment in self.segments:
-            nearest.add(segment.search(vector, k))
-        self._recent.search(vector, nearest)
-        self._elders.search(vector, nearest)
-        return nearest.found()
+    def search(self, prompts: NDArray[np.float32], k: int) -> Near:
+        """Where the `k` nearest to each of some prompts (n, d) are."""
+        found = [segment.search(prompts, k) for segment in self.segments]
+        seqs, squared = found[0] if len(found) == 1 else side_by_side(found, len(prompts))
+        return Near(seqs, squared, self._recent.window, self._elders.window)
 
     def merge(self) -> None:
         """Moves the oldest sample of the buffer into the youngest graph."""

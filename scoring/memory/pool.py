@@ -1,6 +1,7 @@
 """One pool in memory: what requests read while the writer adds to it."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,12 +64,21 @@ class Pool:
         """Everything here that has graphs."""
         return self.neighbours, self.outcomes.neighbours
 
-    def recall(self, prompt: NDArray[np.float32], k: int, without: str) -> Neighbourhood:
-        """The samples nearest to a prompt (d,), at most `k`; none that is called `without`."""
+    def recall(
+        self, prompts: NDArray[np.float32], k: int, without: Sequence[str]
+    ) -> list[Neighbourhood]:
+        """The samples nearest to each of some prompts (n, d), at most `k`.
+
+        None that is called as `without`, of n names, says of each prompt; empty for none.
+        """
         with self.lock.read():
-            found = self.neighbours.search(prompt, k + bool(without))
-            slots, squared = self._slots.others(found, k, without)
-            return Neighbourhood(self.voters, self._table.rows(slots), squared)
+            near = self.neighbours.search(prompts, k + 1 if k else 0)
+            slots, squared, ends = self._slots.nearest(prompts, near, k, without)
+            rows = self._table.rows(slots)
+            return [
+                Neighbourhood(self.voters, rows[begin:end], squared[begin:end])
+                for begin, end in pairwise([0, *ends])
+            ]
 
     def totals(self, without: str) -> Totals:
         """Sums over every live sample but the one that is called `without`."""

@@ -1,6 +1,6 @@
 """What any thread may ask of a memory."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from scoring.memory.outcomes.values import (
     StoredOutcome,
 )
 from scoring.memory.pool import Pool
-from scoring.memory.validation import own_prompt, pool_not_found
+from scoring.memory.validation import own_prompt, own_prompts, pool_not_found
 from scoring.memory.values import EmbeddingSpace, PoolDescription, StoredSample
 
 
@@ -115,8 +115,32 @@ class MemoryReader:
             SpaceMismatchError: The pool has another space.
             InvalidArrayError: The prompt has another shape or is not finite, or k is negative.
         """
+        return self.recall_each(pool, space, [prompt], k, [without])[0]
+
+    def recall_each(
+        self,
+        pool: str,
+        space: EmbeddingSpace,
+        prompts: Sequence[NDArray[np.float32]],
+        k: int,
+        without: Sequence[str],
+    ) -> list[Neighbourhood]:
+        """The same for n prompts together, which takes less than one after the other.
+
+        Args:
+            pool: Name of the pool.
+            space: Where the vectors of the prompts live.
+            prompts: n of (d,) float32, one or more.
+            k: Most samples to recall for each; 0 or more.
+            without: n names, each of a sample that is not recalled for the prompt in its place.
+
+        Raises:
+            PoolNotFoundError: As `recall`, and so are the others.
+            SpaceMismatchError: The pool has another space.
+            InvalidArrayError: A prompt has another shape or is not finite, or k is negative.
+        """
         found = self._asked(pool, space, k)
-        return found.recall(own_prompt(prompt, space.dimension), k, without)
+        return found.recall(own_prompts(prompts, space.dimension), k, without)
 
     def totals(self, pool: str, space: EmbeddingSpace, *, without: str = "") -> Totals:
         """Sums over every live sample of a pool.

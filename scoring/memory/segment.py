@@ -1,6 +1,7 @@
 """One HNSW graph over a stretch of time."""
 
 import hashlib
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -10,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.errors import MemoryStorageError
-from scoring.memory.exact import NOTHING, Found
 from scoring.memory.values import HnswParameters
 
 TWIN_DISTANCE = 1e-4
 """Prompts nearer than this share of their length are one node of the graph."""
+
+Found = tuple[NDArray[np.int64], NDArray[np.float32]]
+"""Numbers of samples int64, below 0 where there is none, and squared distances float32."""
 
 _FEW = 2048
 _FIRST_ROOM = 1024
@@ -98,10 +101,10 @@ class Segment:
 
     def twin_of(self, vector: NDArray[np.float32]) -> int | None:
         """The live node that a vector (d,) coincides with."""
-        nodes, squared = self._nearest_nodes(vector, min(1, self._live_nodes))
-        if not nodes.size or squared[0] > TWIN_DISTANCE**2 * float(vector @ vector):
+        nodes, squared = self._nearest_nodes(vector[None], min(1, self._live_nodes))
+        if not nodes.size or squared[0, 0] > TWIN_DISTANCE**2 * float(vector @ vector):
             return None
-        return int(nodes[0])
+        return int(nodes[0, 0])
 
     def _twins_of(self, vectors: NDArray[np.float32]) -> list[int | None]:
         """The same for vectors (n, d), on two threads."""
@@ -174,25 +177,32 @@ class Segment:
             with suppress(RuntimeError):  # it was dead already when the graph was saved
                 self._graph.mark_deleted(node)
 
-    def search(self, vector: NDArray[np.float32], k: int) -> Found:
-        """The `k` nearest samples to `vector` (d,) by squared distance, or fewer; unordered."""
-        nodes, squared = self._nearest_nodes(vector, min(k, self._live_nodes))
+    def search(self, vectors: NDArray[np.float32], k: int) -> Found:
+        """The `k` nearest samples to each of some vectors (n, d), or fewer; unordered."""
+        nodes, squared = self._nearest_nodes(vectors, min(k, self._live_nodes))
         if not self._members:
             return nodes, squared
+        expanded = [self._with_twins(*each, k) for each in zip(nodes, squared, strict=True)]
+        return one_below_the_other(expanded)
+
+    def _with_twins(self, nodes: NDArray[np.int64], squared: NDArray[np.float32], k: int) -> Found:
+        """The samples of the nodes (m,) of one row."""
         # Among equals the later comes first, so each follows the one before without moving it.
         groups = [self._members.get(node, [node])[-k:][::-1] for node in nodes.tolist()]
         seqs = np.array([seq for group in groups for seq in group], np.int64)
         return seqs, np.repeat(squared, [len(group) for group in groups])
 
-    def _nearest_nodes(self, vector: NDArray[np.float32], k: int) -> Found:
-        while k:
-            try:
-                nodes, squared = self._graph.knn_query(vector, k, num_threads=1)
-            except RuntimeError:  # fewer than k were reached: hnswlib gives none of them
-                k //= 2
-            else:
-                return nodes[0].astype(np.int64), squared[0]
-        return NOTHING
+    def _nearest_nodes(self, vectors: NDArray[np.float32], k: int) -> Found:
+        if not k:
+            return side_by_side([], len(vectors))
+        try:
+            nodes, squared = self._graph.knn_query(vectors, k, num_threads=1)
+        except RuntimeError:  # fewer than k were reached: hnswlib gives none of them
+            if len(vectors) == 1:
+                return self._nearest_nodes(vectors, k // 2)
+            rows = [self._nearest_nodes(vector[None], k) for vector in vectors]
+            return one_below_the_other([(nodes[0], squared[0]) for nodes, squared in rows])
+        return nodes.astype(np.int64), squared
 
     def survivors(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Every live sample (n,) in order, and their vectors (n, d)."""
@@ -255,6 +265,22 @@ def few(live: int, count: int) -> bool:
     third of 20,000, a fifth of 50,000, a seventh of 100,000. In a small graph it makes no odds.
     """
     return count >= 4 * _FEW and live * live <= _FEW * count
+
+
+def side_by_side(found: Sequence[Found], rows: int) -> Found:
+    """Joins what several graphs have found, (rows, m) each."""
+    seqs = [np.empty((rows, 0), np.int64), *(each for each, _ in found)]
+    squared = [np.empty((rows, 0), np.float32), *(each for _, each in found)]
+    return np.concatenate(seqs, axis=1), np.concatenate(squared, axis=1)
+
+
+def one_below_the_other(found: Sequence[Found]) -> Found:
+    """Joins what was found for n vectors, (m,) each, into (n, the most m)."""
+    most = max(len(seqs) for seqs, _ in found)
+    joined = np.full((len(found), most), -1, np.int64), np.zeros((len(found), most), np.float32)
+    for row, (seqs, squared) in enumerate(found):
+        joined[0][row, : len(seqs)], joined[1][row, : len(seqs)] = seqs, squared
+    return joined
 
 
 def checksum(path: Path) -> str:

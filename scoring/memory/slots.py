@@ -1,12 +1,14 @@
 """Where in the tables of a pool each live sample lies, what it is called, how old it is."""
 
+from collections.abc import Sequence
 from hashlib import blake2b
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.kernels.recall import place_others
-from scoring.memory.exact import Found
+from scoring.kernels.recall import find_slots
+from scoring.memory.neighbours import Near
 
 _NOBODY = np.uint64(0)
 
@@ -18,6 +20,20 @@ def hashed(sample_id: str) -> np.uint64:
     """
     digest = blake2b(sample_id.encode(errors="surrogatepass"), digest_size=8).digest()
     return np.uint64(int.from_bytes(digest, "little") or 1)
+
+
+class Placed(NamedTuple):
+    """Where the samples nearest to n prompts lie, of one prompt after the other.
+
+    Attributes:
+        slots: Shape (s,), int64, nearest first.
+        squared: Shape (s,), float32, their squared distances.
+        ends: Where those of each of the n prompts end.
+    """
+
+    slots: NDArray[np.int64]
+    squared: NDArray[np.float32]
+    ends: list[int]
 
 
 class SlotMap:
@@ -104,14 +120,29 @@ class SlotMap:
         slots = np.flatnonzero(self._names[: self._used] == hashed(sample_id))
         return int(slots[0]) if slots.size else None
 
-    def others(self, found: Found, k: int, without: str) -> Found:
-        """The slots of live samples, at most `k` of them, and none that is called `without`."""
-        seqs, squared = found
-        most = min(k, len(seqs))
-        slots, distances = np.empty(most, np.int64), np.empty(most, np.float32)
-        name = hashed(without) if without else _NOBODY
-        count = place_others(seqs, squared, self._slot, self._names, name, slots, distances)
-        return slots[:count], distances[:count]
+    def nearest(
+        self, prompts: NDArray[np.float32], near: Near, k: int, without: Sequence[str]
+    ) -> Placed:
+        """The slots of the live samples nearest to each of some prompts.
+
+        Args:
+            prompts: (n, d).
+            near: Where the k + 1 nearest to each are.
+            k: Most of them.
+            without: Name of a sample that is left out of each, n of them; empty for none.
+        """
+        names = np.array([hashed(name) if name else _NOBODY for name in without], np.uint64)
+        slots, squared = (
+            np.empty(len(prompts) * k, np.int64),
+            np.empty(len(prompts) * k, np.float32),
+        )
+        ends = np.empty(len(prompts), np.int64)
+        find_slots(
+            prompts, near.seqs, near.squared, *near.recent, *near.elders,
+            self._slot, self._names, names, slots, squared, ends,
+        )  # fmt: skip
+        end = ends[-1]
+        return Placed(slots[:end], squared[:end], ends.tolist())
 
     def learned_before(self, time: float) -> list[int]:
         """Live samples learned before `time` (unix seconds), oldest number first."""

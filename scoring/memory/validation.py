@@ -1,6 +1,7 @@
 """What a sample or an outcome must be before it may wait among others."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
 
@@ -42,6 +43,22 @@ def own_prompt(prompt: ArrayLike, dimension: int) -> NDArray[np.float32]:
     raise InvalidArrayError(
         "The prompt is so long that distances overflow float32; normalise it.", field="prompt"
     )
+
+
+def own_prompts(prompts: Sequence[ArrayLike], dimension: int) -> NDArray[np.float32]:
+    """A copy of several (n, d), for `own_prompt` checked one by one only where something is wrong.
+
+    Raises:
+        InvalidArrayError: One has another shape, is not finite, or is too long.
+    """
+    try:
+        vectors = np.array(prompts, np.float32, order="C")
+    except ValueError:  # of several shapes
+        vectors = np.empty(0, np.float32)
+    alike = vectors.shape == (len(prompts), dimension)
+    if alike and squared_norm(vectors.reshape(-1)) <= LARGEST_SQUARED_NORM:
+        return vectors
+    return np.stack([own_prompt(prompt, dimension) for prompt in prompts])
 
 
 def own_sample(sample: NewSample, space: EmbeddingSpace, settings: MemorySettings) -> NewSample:

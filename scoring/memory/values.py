@@ -59,7 +59,7 @@ class MemorySettings:
     queue: int = 4096
     """Samples and outcomes that may wait for the writer."""
     exact: int = 256
-    """Newest samples of a pool that are compared one by one, outside the graphs."""
+    """Samples up to which a pool has no graph, and is compared one by one."""
     segment_samples: int | None = None
     """Samples of one graph; as many as the capacity, 1024 or more, if absent."""
     hnsw: HnswParameters = HnswParameters()

@@ -73,6 +73,26 @@ def test_graphs_recall_what_brute_force_finds(tmp_path):
         assert mean_recall(after, vectors, live, queries) >= 0.98
 
 
+@pytest.mark.parametrize("count", [0, 3, 200, 900])
+def test_many_prompts_together_recall_what_each_does_by_itself(tmp_path, count):
+    """With graphs and without, with prompts that coincide and names left out."""
+    rng = np.random.default_rng(count)
+    vectors = rng.normal(size=(count, 16)).astype(np.float32)
+    vectors[count // 2 :: 7] = vectors[: len(vectors[count // 2 :: 7])]
+    space = EmbeddingSpace("congruence", 16)
+    with Memory.open(MemorySettings(tmp_path, capacity=700, segment_samples=300)) as memory:
+        fill(memory, space, np.concatenate([vectors, vectors[:1]] if count else [np.eye(1, 16)]))
+        settle(memory)
+        queries = np.concatenate([vectors[-20:], rng.normal(size=(5, 16)).astype(np.float32)])
+        names = ["" if place % 3 else str(count - place) for place in range(len(queries))]
+        for k in (0, 1, 20, 1000):
+            together = memory.recall_each("pool", space, list(queries), k, names)
+            for found, query, name in zip(together, queries, names, strict=True):
+                own = memory.recall("pool", space, query, k, without=name)
+                np.testing.assert_array_equal(found.rows, own.rows)
+                np.testing.assert_array_equal(found.squared_distances, own.squared_distances)
+
+
 def mean_recall(found, vectors, live, queries):
     hits = 0
     for each, query in zip(found, queries, strict=True):

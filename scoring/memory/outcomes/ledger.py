@@ -55,8 +55,9 @@ class Ledger:
     def recall(self, prompt: NDArray[np.float32], k: int) -> OutcomeNeighbourhood:
         """The subjects nearest to a prompt (d,), at most `k`."""
         with self._lock.read():
-            seqs, squared = self.neighbours.search(prompt, k)
-            sums, counts = self._table.rows(self._slots.slots(seqs))
+            near = self.neighbours.search(prompt[None], k)
+            slots, squared, _ = self._slots.nearest(prompt[None], near, k, [""])
+            sums, counts = self._table.rows(slots)
             return OutcomeNeighbourhood(self.models, sums, counts, squared)
 
     def totals(self) -> OutcomeTotals:

@@ -2,13 +2,23 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoring.memory.exact import ExactBuffer, Nearest
+from scoring.kernels.recall import keep_found, keep_living
+from scoring.memory.exact import ExactBuffer
 
 
 def search(buffer, query, k):
-    nearest = Nearest(k)
-    buffer.search(query, nearest)
-    return nearest.found()
+    if not k:
+        return np.zeros(0, np.int64), np.zeros(0, np.float32)
+    seqs, squared = np.empty(k, np.int64), np.empty(k, np.float32)
+    count = keep_living(query, *buffer.window, 0, seqs, squared)
+    return seqs[:count], squared[:count]
+
+
+def gather(places, k):
+    seqs, squared, count = np.empty(k, np.int64), np.empty(k, np.float32), 0
+    for place in places:
+        count = keep_found(*place, count, seqs, squared)
+    return seqs[:count], squared[:count]
 
 
 @given(st.lists(st.one_of(st.none(), st.integers(0, 400)), max_size=400), st.integers(0, 12))
@@ -79,19 +89,18 @@ def test_near_duplicates_keep_their_digits():
 
 
 def test_among_equals_the_later_comes_first():
-    nearest = Nearest(4)
-    nearest.add((np.arange(6), np.array([1, 0, 1, 0, 1, 0], np.float32)))
-    seqs, squared = nearest.found()
+    place = np.array([0, 1, -1, 2, 3, 4, 5]), np.array([1, 0, 0, 1, 0, 1, 0], np.float32)
+    seqs, squared = gather([place], 4)
     assert seqs.tolist() == [5, 3, 1, 4]
     assert squared.tolist() == [0, 0, 0, 1]
 
 
-@given(st.lists(st.lists(st.integers(0, 5), max_size=12), max_size=5), st.integers(0, 9))
+@given(st.lists(st.lists(st.integers(0, 5), max_size=12), max_size=5), st.integers(1, 9))
 def test_what_is_gathered_from_several_places_is_what_sorting_all_of_it_gives(places, k):
-    nearest, everything = Nearest(k), []
+    numbered, everything = [], []
     for place in places:
         seqs = np.arange(len(everything), len(everything) + len(place))
-        nearest.add((seqs, np.array(place, np.float32)))
+        numbered.append((seqs, np.array(place, np.float32)))
         everything += [(squared, -seq) for squared, seq in zip(place, seqs.tolist(), strict=True)]
-    seqs, squared = nearest.found()
+    seqs, squared = gather(numbered, k)
     assert list(zip(squared.tolist(), (-seqs).tolist(), strict=True)) == sorted(everything)[:k]

@@ -95,11 +95,13 @@ def test_what_is_left_of_graphs_is_compared_one_by_one_while_it_is_few(settings,
     index.dissolve(second)
     assert index.segments == (growing,)
     live = np.r_[12:16, 28:48]
-    for query in vectors:
-        seqs, squared = index.search(query, 48)
-        expected = ((vectors[live] - query) ** 2).sum(axis=1)
-        assert sorted(seqs.tolist()) == live.tolist()
-        np.testing.assert_allclose(squared, np.sort(expected), rtol=1e-5)
+    near = index.search(vectors, 48)
+    assert near.recent.seqs.tolist() == [44, 45, 46, 47]
+    assert near.elders.seqs[near.elders.alive].tolist() == live[live < 32].tolist()
+    for query, seqs, squared in zip(vectors, near.seqs, near.squared, strict=True):
+        expected = {seq: ((vectors[seq] - query) ** 2).sum() for seq in range(32, 44)}
+        assert sorted(seqs.tolist()) == sorted(expected)
+        np.testing.assert_allclose(squared, [expected[seq] for seq in seqs.tolist()], rtol=1e-5)
 
 
 @pytest.mark.parametrize("lost", [False, True])

@@ -37,7 +37,7 @@ def test_a_read_comes_between_two_insertions_of_a_long_merge(
         memory.recall("pool", space, sample(0).prompt, 3)
         for future in futures:
             future.result(30)
-        until(lambda: len(inserted) == 30)
+        until(lambda: len(inserted) == 60)
     assert seen == [1]
 
 

@@ -25,7 +25,7 @@ def filled(rows, size=4096, start=0):
 
 
 def found(segment, query, k):
-    seqs, squared = segment.search(query, k)
+    (seqs,), (squared,) = segment.search(query[None], k)
     return set(seqs[np.argsort(squared, kind="stable")][:k].tolist())
 
 
@@ -103,7 +103,7 @@ def test_many_copies_do_not_hide_the_others():
     segment = filled(copies)
     for query in vectors(50, seed=2):
         distances = ((copies - query) ** 2).sum(axis=1)
-        _, squared = segment.search(query, 20)
+        _, (squared,) = segment.search(query[None], 20)
         nearest = np.sort(squared)[:20]
         np.testing.assert_allclose(nearest, np.sort(distances)[:20], rtol=1e-4)
 
@@ -128,7 +128,7 @@ def test_many_at_once_are_appended_where_some_reach_no_node(monkeypatch):
             return getattr(real, name)
 
         def knn_query(self, vector, k, num_threads):
-            if vector.ndim == 2:
+            if len(vector) > 1:
                 raise RuntimeError("Cannot return the results in a contiguous 2D array.")
             return real.knn_query(vector, k, num_threads=num_threads)
 
@@ -199,14 +199,33 @@ def test_a_file_cut_short_is_an_error(tmp_path, monkeypatch):
 
 
 def test_fewer_are_given_where_fewer_can_be_reached(monkeypatch):
-    segment = filled(vectors(20))
+    rows = vectors(20)
+    segment = filled(rows)
     real = segment._graph
 
     class Island:
-        def knn_query(self, vector, k, num_threads):
-            if k > 5:
+        """From which the third vector reaches five nodes."""
+
+        def knn_query(self, queries, k, num_threads):
+            if k > 5 and (queries == rows[2]).all(axis=1).any():
                 raise RuntimeError("Cannot return the results in a contiguous 2D array.")
-            return real.knn_query(vector, k, num_threads=num_threads)
+            return real.knn_query(queries, k, num_threads=num_threads)
 
     monkeypatch.setattr(segment, "_graph", Island())
-    assert len(segment.search(vectors(1)[0], 20)[0]) == 5
+    assert segment.search(rows[2:3], 20)[0].shape == (1, 5)
+    seqs, _ = segment.search(rows[:4], 20)
+    assert (seqs >= 0).sum(axis=1).tolist() == [20, 20, 5, 20]
+    assert seqs[2, 0] == 2
+    assert np.sort(seqs[3]).tolist() == list(range(20))
+
+
+@pytest.mark.parametrize("copies", [1, 3])
+def test_many_vectors_find_what_each_finds_by_itself(copies):
+    segment = filled(np.repeat(vectors(40), copies, axis=0))
+    queries = vectors(9, seed=4)
+    together = segment.search(queries, 12)
+    for query, seqs, squared in zip(queries, *together, strict=True):
+        (own,), (apart,) = segment.search(query[None], 12)
+        assert seqs[: len(own)].tolist() == own.tolist()
+        assert (seqs[len(own) :] < 0).all()
+        assert squared[: len(own)].tolist() == apart.tolist()

@@ -2,9 +2,41 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scoring.memory.exact import Window
+from scoring.memory.neighbours import Near
 from scoring.memory.slots import SlotMap, hashed
 
 CAPACITY = 7
+NOBODY = Window(np.zeros((0, 1), np.float32), np.zeros(0, np.bool_), np.zeros(0, np.int64))
+
+
+def check_nearest(slots, model, next_seq):
+    """Sample number s lies s away from every prompt: by a graph, by the buffers, or by both."""
+    seqs = np.array(sorted(model), np.int64)
+    window = Window(np.sqrt(seqs).astype(np.float32)[:, None], np.ones(len(seqs), np.bool_), seqs)
+    half = Window(*(part[::2] for part in window))
+    rest = Window(*(part[1::2] for part in window))
+    names = ["", *map(str, model), str(next_seq)]
+    prompts = np.zeros((len(names), 1), np.float32)
+    found = np.tile(np.append(seqs, -1), (len(names), 1))
+    near = [
+        Near(found, found.astype(np.float32), NOBODY, NOBODY),
+        Near(found[:, :0], np.zeros((len(names), 0), np.float32), window, NOBODY),
+        Near(found[:, :0], np.zeros((len(names), 0), np.float32), *map(contiguous, (rest, half))),
+    ]
+    for each in near:
+        for k in (0, 2, CAPACITY):
+            placed = slots.nearest(prompts, each, k, names)
+            begins = [0, *placed.ends]
+            for name, begin, end in zip(names, begins, placed.ends, strict=False):
+                others = [seq for seq in sorted(model) if str(seq) != name][:k]
+                assert placed.slots[begin:end].tolist() == [model[other] for other in others]
+                np.testing.assert_allclose(placed.squared[begin:end], others, rtol=1e-6)
+            assert len(placed.slots) == len(placed.squared) == placed.ends[-1]
+
+
+def contiguous(window):
+    return Window(*map(np.ascontiguousarray, window))
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 20)), max_size=60))
@@ -32,14 +64,7 @@ def test_follows_a_dictionary(steps):
         assert slots.slots(np.array(seqs, np.int64)).tolist() == [model[seq][0] for seq in seqs]
         for seq in range(next_seq + 3):
             assert slots.named(str(seq)) == (model[seq][0] if seq in model else None)
-        found = np.array(seqs, np.int64), np.array(seqs, np.float32)
-        for seq in (*seqs, next_seq):
-            for k in (0, 2, CAPACITY):
-                own, squared = slots.others(found, k, str(seq))
-                others = [other for other in seqs if other != seq][:k]
-                assert own.tolist() == [model[other][0] for other in others]
-                assert squared.tolist() == others
-        assert slots.others(found, CAPACITY, "")[1].tolist() == seqs
+        check_nearest(slots, {seq: slot for seq, (slot, _) in model.items()}, next_seq)
         assert slots.learned_before(10) == [seq for seq in seqs if model[seq][1] < 10]
         times = [time for _, time in model.values()]
         assert slots.times() == ((min(times), max(times)) if times else None)

@@ -17,6 +17,7 @@ from scoring.memory import Durability, Memory, MemorySettings, NewOutcome
 from server.calibration import Calibrations
 from server.encoding import EncoderIdentity, ServedEncoder
 from server.pipeline import ScoringPipeline
+from server.recalls import Recalls
 from server.requests import EmbeddingKind, EstimatorKind, ScoreRequest, Texts, Vectors
 from server.tickets import EncodedTexts
 from server.worker import EstimateWorker
@@ -59,7 +60,10 @@ def make(memory, encoder):
             served = ServedEncoder(encoder, EncoderIdentity("rev", DIMENSION, 256))
             calibrations = Calibrations(memory, estimate_thread)
             worker = EstimateWorker(estimate_thread, lambda: False)
-            return ScoringPipeline(served, memory, worker, calibrations, create_pools=create_pools)
+            recalls = Recalls(memory, estimate_thread, lambda: False)
+            return ScoringPipeline(
+                served, memory, worker, recalls, calibrations, create_pools=create_pools
+            )
 
         yield make
 
