@@ -6,8 +6,9 @@ Nothing but a status leaves it: a handler's exception becomes the status of the 
 
 import os
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import aclosing
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, NoReturn, TypeAlias
 
@@ -26,6 +27,9 @@ _REQUEST_ID = "x-request-id"
 _REQUEST_ID_LENGTH = 128
 _NEW_ID_BYTES = 16
 _DETAILS = "grpc-status-details-bin"
+
+# gRPC hands it to whoever finds the handler, and makes it anew for whoever asks later.
+_metadata: ContextVar[Iterable[tuple[str, str | bytes]]] = ContextVar("metadata", default=())
 
 Context = grpc.aio.ServicerContext[Any, Any]
 # A string, for the class takes parameters in its type stubs only.
@@ -78,6 +82,7 @@ class _Bounded(grpc.GenericRpcHandler):
             if handler is None or not path.startswith(_OURS):
                 return handler
             bound = self._bound[path] = self._boundary.bound(path, handler)
+        _metadata.set(handler_call_details.invocation_metadata)
         return bound
 
 
@@ -140,7 +145,7 @@ class _Guard:
     ) -> None:
         now, left = time.monotonic(), context.time_remaining()
         ends_at = None if left is None else now + left
-        self._call = Call(path, _request_id(context), now, ends_at)
+        self._call = Call(path, _request_id(), now, ends_at)
         self._deserialise = deserialise
         self._context = context
         self._log = log
@@ -188,7 +193,6 @@ class _Guard:
         code = "OK"
         if error is not None:
             code = "DEADLINE_EXCEEDED" if _is_over(self._context) else "CANCELLED"
-        self._context.set_trailing_metadata(((_REQUEST_ID, self._call.request_id),))
         self._log.end(self._call, code, error)
         return False
 
@@ -214,9 +218,9 @@ def _is_over(context: Context) -> bool:
     return remaining is not None and remaining <= 0
 
 
-def _request_id(context: Context) -> str:
+def _request_id() -> str:
     """Returns the caller's request id, or a new one where it sent none that can be logged."""
-    for key, value in context.invocation_metadata() or ():
+    for key, value in _metadata.get():
         readable = isinstance(value, str) and value.isascii() and value.isprintable()
         if key == _REQUEST_ID and readable and value:
             return str(value[:_REQUEST_ID_LENGTH])

@@ -8,16 +8,12 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextvars import Context
-from typing import NamedTuple
-
-import structlog
+from typing import Any, NamedTuple
 
 from server.calls import Call
 from server.errors import OverloadedError
-from server.logs import instant, place_of
+from server.logs import instant, place_of, write_together
 from server.status import PointsmanError, reason_of
-
-_log = structlog.get_logger(__name__)
 
 _TOGETHER = 4
 _SECONDS_TOGETHER = 0.02
@@ -27,7 +23,7 @@ Observe = Callable[[str, str, float], None]
 
 
 class _Ended(NamedTuple):
-    """A call that is over, at a time in unix seconds, with the status `code`.
+    """A call that is over, at a time on the clock of `time.monotonic`, with the status `code`.
 
     `told` is what its line says besides; None for no line. It holds no error, which would hold
     the request.
@@ -35,9 +31,22 @@ class _Ended(NamedTuple):
 
     call: Call
     code: str
-    seconds: float
     at: float
     told: dict[str, str | int] | None
+
+    def line(self, epoch: float) -> tuple[str, dict[str, Any]]:
+        """What is logged of it, and at which level, on a clock that began at unix seconds."""
+        told = self.told or {}
+        event = {
+            "timestamp": instant(epoch + self.at),
+            "request_id": self.call.request_id,
+            "method": self.call.method,
+            "code": self.code,
+            "milliseconds": round((self.at - self.call.began_at) * 1e3, 3),
+            **told,
+            "event": "call",
+        }
+        return "error" if "error" in told else "info", event
 
 
 class CallLog:
@@ -50,45 +59,37 @@ class CallLog:
 
     def __init__(self, observe: Observe, *, log_requests: bool) -> None:
         self._observe = observe
-        self._log_requests = log_requests
+        self._told: dict[str, str | int] | None = {} if log_requests else None
         self._refusals = _Refusals()
         self._ended: list[_Ended] = []
         self._due = False
 
     def end(self, call: Call, code: str, error: BaseException | None) -> None:
         """Notes the end of a call, to be written when its reply is on its way."""
-        seconds = time.monotonic() - call.began_at
-        self._ended.append(_Ended(call, code, seconds, time.time(), self._told_of(error)))
-        loop = asyncio.get_running_loop()
+        told = self._told if error is None else self._told_of(error)
+        self._ended.append(_Ended(call, code, time.monotonic(), told))
         if len(self._ended) == _TOGETHER:
             # In no call's context, for it is about several.
-            loop.call_soon(self.write, context=Context())
+            asyncio.get_running_loop().call_soon(self.write, context=Context())
         elif not self._due:
             self._due = True
-            loop.call_later(_SECONDS_TOGETHER, self._write_late, context=Context())
+            asyncio.get_running_loop().call_later(
+                _SECONDS_TOGETHER, self._write_late, context=Context()
+            )
 
     def write(self) -> None:
         """Counts and logs the calls that have ended so far."""
         ended, self._ended = self._ended, []
-        for call, code, seconds, at, told in ended:
-            self._observe(call.method, code, seconds)
-            if told is not None:
-                write = _log.error if "error" in told else _log.info
-                write(
-                    "call",
-                    timestamp=instant(at),
-                    request_id=call.request_id,
-                    method=call.method,
-                    code=code,
-                    milliseconds=round(seconds * 1e3, 3),
-                    **told,
-                )
+        for call, code, at, _ in ended:
+            self._observe(call.method, code, at - call.began_at)
+        epoch = time.time() - time.monotonic()
+        write_together([each.line(epoch) for each in ended if each.told is not None])
 
     def _write_late(self) -> None:
         self._due = False
         self.write()
 
-    def _told_of(self, error: BaseException | None) -> dict[str, str | int] | None:
+    def _told_of(self, error: BaseException) -> dict[str, str | int] | None:
         """What the line of a call says besides; None for no line."""
         if isinstance(error, OverloadedError):
             unlogged = self._refusals.unlogged(time.monotonic())
@@ -97,7 +98,7 @@ class CallLog:
             return {"reason": error.reason}
         if isinstance(error, Exception):
             return {"reason": reason_of(error), "error": place_of(error)}
-        return {} if error is not None or self._log_requests else None
+        return {}
 
 
 class _Refusals:

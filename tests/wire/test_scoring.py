@@ -339,10 +339,13 @@ def test_an_expired_deadline_is_said_to_be(stub, pool):
     assert stub.ScoreGenerations(text_request(pool)).scores
 
 
-def test_the_callers_request_id_comes_back(stub, pool):
+def test_the_callers_request_id_comes_back_with_an_error(stub, pool):
     metadata = (("x-request-id", "mine-7"),)
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.ScoreGenerations(text_request(pool, neighbours=0), metadata=metadata)
+    assert dict(caught.value.trailing_metadata())["x-request-id"] == "mine-7"
     _, call = stub.ScoreGenerations.with_call(text_request(pool), metadata=metadata)
-    assert dict(call.trailing_metadata())["x-request-id"] == "mine-7"
+    assert not call.trailing_metadata()
 
 
 def test_a_stream_answers_every_item_and_a_bad_one_fails_alone(stub, pool):

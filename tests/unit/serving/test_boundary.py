@@ -63,7 +63,7 @@ async def test_an_unexpected_error_is_internal_and_says_where_in_the_log(stub, l
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await stub.ListPools(pb.ListPoolsRequest())
     log.write()
-    check(caught.value, capsys.readouterr().out)
+    check(caught.value, capsys.readouterr().err)
 
 
 async def test_so_is_one_in_the_middle_of_a_stream(stub, log, capsys):
@@ -72,14 +72,14 @@ async def test_so_is_one_in_the_middle_of_a_stream(stub, log, capsys):
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call.read()
     log.write()
-    check(caught.value, capsys.readouterr().out)
+    check(caught.value, capsys.readouterr().err)
 
 
 async def test_so_is_one_in_a_stream_of_requests(stub, log, capsys):
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await stub.ImportSamples(iter([]))
     log.write()
-    check(caught.value, capsys.readouterr().out)
+    check(caught.value, capsys.readouterr().err)
 
 
 async def test_every_call_is_told_with_its_code(stub, log, observed):
