@@ -1,7 +1,6 @@
 """From the scores of a router to the model to call: candidates, policy, abstention."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from math import isnan, nan
 from typing import Protocol
 
@@ -11,16 +10,16 @@ from numpy.typing import NDArray
 from scoring.errors import NoCandidateError, RouterUnreadyError, UnknownModelError
 from scoring.policies import (
     Budget,
-    Choice,
     FirstConfident,
     NearestConfidence,
     Rule,
     Threshold,
     choose,
+    choose_plain,
 )
 from scoring.routers import RouterFallback, RouterScores, TemperatureCalibration, entropy_of
 from server.names import some_of
-from server.requests import Decision, RankedModel, RouteRequest
+from server.requests import NO_POLICY, Decision, RankedModel, RouteRequest
 from server.routers.settings import AbstainingSettings
 
 _FIELDS = {"max_cost": "policy.budget.max_cost", "penalty": "policy.cost_penalty.penalty"}
@@ -69,16 +68,16 @@ def decide(
     require_allowed(request, scores.models, growing=growing)
     models, known = _allowed(request, scores)
     costs = [router.costs.get(model, nan) for model in models]
-    choice = _chosen(request, models, known, costs)
-    # Lists from here on: numbers of a few models are dealt with one by one.
-    order, values = choice.order.tolist(), known.tolist()
+    # A list: numbers of a few models are dealt with one by one.
+    values = known.tolist()
+    best, order, unsure = _chosen(request, models, values, costs)
     probabilities = router.calibration.of_prompt(values) if router.calibration else None
     decision = Decision(
-        model=models[choice.index],
+        model=models[best],
         ranking=_ranking(order, models, values, probabilities, costs),
         margin=_margin(order, values),
         entropy=None if probabilities is None else entropy_of(probabilities),
-        fallback=_unsure(choice, scores.fallback[0]),
+        fallback=_unsure(unsure, scores.fallback[0]),
         neighbours_used=int(scores.neighbours_used[0]),
         voters_used=int(scores.voters_used[0]),
     )
@@ -189,19 +188,23 @@ def _unknown(field: str, model: str, models: Sequence[str]) -> UnknownModelError
 
 
 def _chosen(
-    request: RouteRequest, models: Sequence[str], scores: Floats, costs: Sequence[float]
-) -> Choice:
+    request: RouteRequest, models: Sequence[str], scores: Sequence[float], costs: Sequence[float]
+) -> tuple[int, list[int], str]:
+    """The place of the model to call, all places by score, and why the policy was not sure."""
+    if request.policy == NO_POLICY:
+        return *choose_plain(models, scores, costs), ""
     try:
-        return choose(request.policy, models, scores, costs)
+        choice = choose(request.policy, models, scores, costs)
     except NoCandidateError as error:
         field = _FIELDS.get(error.field, error.field)
         raise NoCandidateError(str(error), field=field) from None
+    return choice.index, choice.order.tolist(), choice.unsure
 
 
-def _unsure(choice: Choice, fallback: RouterFallback | None) -> RouterFallback | None:
-    if not choice.unsure:
+def _unsure(unsure: str, fallback: RouterFallback | None) -> RouterFallback | None:
+    if not unsure:
         return fallback
-    message = f"{choice.unsure} {fallback.message}" if fallback else choice.unsure
+    message = f"{unsure} {fallback.message}" if fallback else unsure
     return RouterFallback("NOT_CONFIDENT", message)
 
 
@@ -241,9 +244,9 @@ def _abstained(router: Deciding, request: RouteRequest, decision: Decision) -> D
     message = f"{doubt.message} {decision.fallback.message}" if decision.fallback else doubt.message
     if may_fall_back(router, request, model):
         doubt = RouterFallback(doubt.reason, message)
-        return replace(decision, model=model, abstained=True, fallback=doubt)
+        return decision._replace(model=model, abstained=True, fallback=doubt)
     message = f"{message} {not_allowed(model)}"
-    return replace(decision, fallback=RouterFallback("FALLBACK_NOT_ALLOWED", message))
+    return decision._replace(fallback=RouterFallback("FALLBACK_NOT_ALLOWED", message))
 
 
 def not_allowed(fallback: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,8 +41,7 @@ class ServedEncoder:
     identity: EncoderIdentity
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class EncodedPrompt:
+class EncodedPrompt(NamedTuple):
     """A prompt as a vector.
 
     Attributes:

@@ -1,7 +1,7 @@
 """What flows between the hops: requests and replies as frozen values that know no wire."""
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from scoring.policies import Policy
 from scoring.routers import RouterFallback
 
 DEFAULT_POOL = "default"
+NO_POLICY = Policy()
 
 
 class EstimatorKind(enum.StrEnum):
@@ -36,16 +37,14 @@ class EmbeddingKind(enum.StrEnum):
     PROMPT_AND_GENERATION = "prompt-and-generation"
 
 
-@dataclass(frozen=True, slots=True)
-class Texts:
+class Texts(NamedTuple):
     """A prompt and its answers as text, to be encoded here."""
 
     prompt: str
     answers: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Vectors:
+class Vectors(NamedTuple):
     """A prompt and its answers as vectors of the caller's own encoder.
 
     Attributes:
@@ -59,8 +58,7 @@ class Vectors:
     space: str
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreRequest:
+class ScoreRequest(NamedTuple):
     """The answers to one prompt, validated.
 
     Attributes:
@@ -111,8 +109,7 @@ class Timings:
     total: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreReply:
+class ScoreReply(NamedTuple):
     """Which answer is best, how sure that is, and why.
 
     Attributes:
@@ -149,8 +146,7 @@ class PromptVector:
     space: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RouteRequest:
+class RouteRequest(NamedTuple):
     """One prompt to route, validated.
 
     Attributes:
@@ -163,7 +159,7 @@ class RouteRequest:
     prompt: str | PromptVector
     candidates: tuple[str, ...] = ()
     denied: frozenset[str] = frozenset()
-    policy: Policy = field(default_factory=Policy)
+    policy: Policy = NO_POLICY
 
 
 class RankedModel(NamedTuple):
@@ -175,8 +171,7 @@ class RankedModel(NamedTuple):
     cost: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """Which model to call, and why.
 
     Attributes:
@@ -197,8 +192,7 @@ class Decision:
     voters_used: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class RouteReply:
+class RouteReply(NamedTuple):
     """A decision, who made it, and where the time went."""
 
     decision: Decision

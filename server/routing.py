@@ -1,7 +1,7 @@
 """The straight way of one RoutePrompt: router, encode, score, choose."""
 
 import time
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,8 +20,7 @@ _OVER_POOLS = (SmoothieRouter, OutcomeRouter)
 _WARM_UP = RouteRequest(router="", prompt="Which model should answer this?")
 
 
-@dataclass(frozen=True, slots=True)
-class _Decided:
+class _Decided(NamedTuple):
     decision: Decision
     revision: str
     began: float

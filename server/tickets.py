@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,7 @@ from server.errors import EncodingFailedError
 _FAILED = "The encoder failed on the texts of this request."
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedTexts:
+class EncodedTexts(NamedTuple):
     """The vectors of one request's texts, and what they cost.
 
     Attributes:

@@ -10,6 +10,7 @@
 from scoring.policies.calibrate import share_at, strong_leads, threshold_for_share
 from scoring.policies.choose import Choice, choose
 from scoring.policies.fit import fit_nearest
+from scoring.policies.plain import choose_plain
 from scoring.policies.softmax import softmax
 from scoring.policies.values import (
     ArgMax,
@@ -39,6 +40,7 @@ __all__ = [
     "Stickiness",
     "Threshold",
     "choose",
+    "choose_plain",
     "fit_nearest",
     "share_at",
     "softmax",

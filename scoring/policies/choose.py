@@ -2,17 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isinf, isnan
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scoring.errors import InvalidArrayError, NoCandidateError, RouterUnreadyError
+from scoring.errors import InvalidArrayError
 from scoring.policies.confident import take_first, take_nearest, take_random
+from scoring.policies.plain import require_finite, require_scores
 from scoring.policies.rules import (
     Floats,
     Taken,
-    some,
     take_best,
     take_either,
     take_penalised,
@@ -32,8 +31,6 @@ from scoring.policies.values import (
     Stickiness,
     Threshold,
 )
-
-_PLAIN = Policy()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,10 +71,8 @@ def choose(policy: Policy, models: Sequence[str], scores: ArrayLike, costs: Arra
     """
     known = _checked(scores, len(models), field="scores")
     prices = _checked(costs, len(models), field="costs")
-    _require_scores(models, known)
+    require_scores(models, known.tolist())
     order = np.argsort(-known, kind="stable").astype(np.int64, copy=False)
-    if policy == _PLAIN:
-        return Choice(take_best(known, prices).place, order, sticky=False)
     # Numbers near the largest may overflow to an infinity, which compares as it should.
     with np.errstate(over="ignore", invalid="ignore"):
         taken = _taken(policy.rule, models, known, prices)
@@ -117,18 +112,5 @@ def _checked(values: ArrayLike, models: int, *, field: str) -> Floats:
     array = np.asarray(values, np.float64)
     if array.shape != (models,):
         raise InvalidArrayError(f"{field} has shape {array.shape}; give ({models},).", field=field)
-    if any(map(isinf, array.tolist())):
-        raise InvalidArrayError(
-            f"{field} holds infinity; give finite numbers, NaN for what is unknown.", field=field
-        )
+    require_finite(array.tolist(), field=field)
     return array
-
-
-def _require_scores(models: Sequence[str], scores: Floats) -> None:
-    if not models:
-        raise NoCandidateError("There is no model to choose from; allow at least one.")
-    if all(map(isnan, scores.tolist())):
-        raise RouterUnreadyError(
-            f"The router knows nothing yet of {some(models)}: feed it answers of these models, "
-            "or allow others."
-        )

@@ -1,14 +1,11 @@
 """RoutePrompt, from the wire and back."""
 
 from pointsman.v1 import routing_service_pb2 as pb
-from scoring.policies import Policy
 from server.conversion.checks import Checks
 from server.conversion.policies import policy_of
 from server.conversion.replies import write_timings
-from server.requests import RouteReply, RouteRequest
+from server.requests import NO_POLICY, RouteReply, RouteRequest
 from server.settings import Settings
-
-_NO_POLICY = Policy()
 
 
 def route_request(message: pb.RoutePromptRequest, settings: Settings) -> RouteRequest:
@@ -26,7 +23,7 @@ def route_request(message: pb.RoutePromptRequest, settings: Settings) -> RouteRe
     checks.models(message.denied, "denied")
     if candidates and denied.issuperset(candidates):
         checks.refuse("denied", "has every candidate, which leaves none; deny fewer")
-    policy = policy_of(message.policy, checks) if message.HasField("policy") else _NO_POLICY
+    policy = policy_of(message.policy, checks) if message.HasField("policy") else NO_POLICY
     prompt = checks.prompt(message.prompt, message.embedding_space)
     checks.raise_if_any()
     assert policy is not None  # noqa: S101  nothing is missing without a violation

@@ -3,13 +3,19 @@
 import math
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from scoring.errors import NoCandidateError, PolicyNeedsCostsError, RouterUnreadyError
+from scoring.errors import (
+    InvalidArrayError,
+    NoCandidateError,
+    PolicyNeedsCostsError,
+    RouterUnreadyError,
+)
 from scoring.policies import (
     ArgMax,
     Budget,
@@ -22,6 +28,7 @@ from scoring.policies import (
     Stickiness,
     Threshold,
     choose,
+    choose_plain,
     fit_nearest,
     share_at,
     softmax,
@@ -99,6 +106,34 @@ def chosen(policy, models, scores, costs):
 @settings(max_examples=300)
 def test_a_choice_equals_its_definition(problem):
     assert chosen(*problem) == reference_choice(*problem)
+
+
+@given(problems())
+@PROPERTY
+def test_the_plain_choice_from_lists_is_that_of_the_plain_policy(problem):
+    _, models, scores, costs = problem
+    if all(map(math.isnan, scores)):
+        with pytest.raises(RouterUnreadyError):
+            choose_plain(models, scores, costs)
+        return
+    choice = choose(Policy(), models, scores, costs)
+    assert choose_plain(models, scores, costs) == (choice.index, choice.order.tolist())
+    assert choice.index == reference_choice(Policy(), models, scores, costs)
+
+
+@pytest.mark.parametrize(
+    ("models", "scores", "costs", "error", "field"),
+    [
+        (["a"], [math.inf], [1.0], InvalidArrayError, "scores"),
+        (["a", "b"], [1.0, 2.0], [math.nan, -math.inf], InvalidArrayError, "costs"),
+        ([], [], [], NoCandidateError, ""),
+    ],
+)
+def test_the_plain_choice_refuses_what_the_policy_refuses(models, scores, costs, error, field):
+    for attempt in (choose_plain, partial(choose, Policy())):
+        with pytest.raises(error) as caught:
+            attempt(models, scores, costs)
+        assert (caught.value.field or "") == field
 
 
 @given(problems())
