@@ -1,6 +1,7 @@
 """Recall and estimate of one request: which evidence there is, and what follows from it."""
 
 import time
+from math import isnan
 from typing import NamedTuple
 
 import numpy as np
@@ -179,16 +180,17 @@ def _fallen_back(
     if kind in _RECALLING and request.neighbours > 1 and not _rests_on_recalled(estimate):
         fallback = _nothing_to_rest_on(kind, evidence)
         kind = EstimatorKind.SINGLE
-    if np.isnan(estimate.noise_variance).all():
+    if isnan(estimate.noise_variance[estimate.order[0]]):  # so it is of all: NaN comes last
         fallback = _too_few_voters(fallback.wanted if fallback else kind)
     return kind, fallback
 
 
 def _resolve(wanted: EstimatorKind, answers: Answers) -> tuple[EstimatorKind, Fallback | None]:
-    several = answers.samples_per_voter > 1
+    several = len(answers.voter_of) > len(answers.voters)
     if wanted is EstimatorKind.AUTO:
-        return (EstimatorKind.SAMPLES if several.all() else EstimatorKind.LOCAL), None
-    if wanted is EstimatorKind.SAMPLES and not several.any():
+        all_have = several and bool((answers.samples_per_voter > 1).all())
+        return (EstimatorKind.SAMPLES if all_have else EstimatorKind.LOCAL), None
+    if wanted is EstimatorKind.SAMPLES and not several:
         message = "No voter gave more than one answer, so each stands for itself."
         return EstimatorKind.SINGLE, Fallback(wanted, "ONE_ANSWER_PER_VOTER", message)
     return wanted, None
@@ -236,7 +238,8 @@ def _estimate(answers: Answers, evidence: Neighbourhood | Totals | None) -> Esti
 
 def _rests_on_recalled(estimate: Estimate) -> bool:
     """Whether a voter has more samples than the current one, which counts from two voters on."""
-    return int(estimate.samples_used.max()) > (len(estimate.voters) > 1)
+    most: int = max(estimate.samples_used.tolist())
+    return most > (len(estimate.voters) > 1)
 
 
 def _nothing_to_rest_on(wanted: EstimatorKind, evidence: Neighbourhood | Totals | None) -> Fallback:

@@ -93,16 +93,16 @@ class ScoringPipeline:
         """
         space = self._space(request)
         require_pool(self._memory, request.pool, space, create=self._create_pools)
-        return await self._run(request)
+        return await self._run(request, space)
 
     async def warm_up(self) -> None:
         """Sends one request through every stage, so that the first caller finds all warm."""
-        await self._run(_WARM_UP)
+        await self._run(_WARM_UP, self._space(_WARM_UP))
 
-    async def _run(self, request: ScoreRequest) -> ScoreReply:
+    async def _run(self, request: ScoreRequest, space: EmbeddingSpace) -> ScoreReply:
         began = time.perf_counter()
         timings = Timings()
-        embedded = await self._embed(request, timings)
+        embedded = await self._embed(request, space, timings)
         sent = time.perf_counter()
         fit = None
         if request.estimator is EstimatorKind.CALIBRATED:
@@ -130,8 +130,10 @@ class ScoringPipeline:
             joined = keeps_joined(self._memory, request.pool)
         return text_space(self._identity, joined=joined)
 
-    async def _embed(self, request: ScoreRequest, timings: Timings) -> Embedded:
-        content, space = request.content, self._space(request)
+    async def _embed(
+        self, request: ScoreRequest, space: EmbeddingSpace, timings: Timings
+    ) -> Embedded:
+        content = request.content
         if isinstance(content, Vectors):
             nothing = np.zeros(len(content.answers) + 1, np.bool_)
             return Embedded(content.prompt, content.answers, nothing, space, None)

@@ -64,7 +64,7 @@ class ScoreRequest(NamedTuple):
     Attributes:
         voters: Who gave each answer, shape (g,).
         neighbours: Prompts that Local rests on, this one included.
-        sample_id: Name of the sample; never empty.
+        sample_id: Name of the sample; empty where none is learned and the caller gave none.
     """
 
     pool: str

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from scoring.kernels.recall import find_slots
 from scoring.memory.neighbours import Near
 
-_NOBODY = np.uint64(0)
-
 
 def hashed(sample_id: str) -> np.uint64:
     """Stands for a name in eight bytes, never 0.
@@ -131,7 +129,10 @@ class SlotMap:
             k: Most of them.
             without: Name of a sample that is left out of each, n of them; empty for none.
         """
-        names = np.array([hashed(name) if name else _NOBODY for name in without], np.uint64)
+        names = np.zeros(len(prompts), np.uint64)
+        for place, name in enumerate(without):
+            if name:
+                names[place] = hashed(name)
         slots, squared = (
             np.empty(len(prompts) * k, np.int64),
             np.empty(len(prompts) * k, np.float32),

@@ -1,7 +1,8 @@
 """ScoreGenerations, from the wire and back."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from math import isnan
 
 import numpy as np
@@ -59,13 +60,13 @@ def score_request(message: pb.ScoreGenerationsRequest, settings: Settings) -> Sc
     checks.space(message.embedding_space)
     checks.name(message.sample_id, "sample_id", required=False)
     _check_options(message, checks)
-    _check_generations(message, checks)
-    content = _content(message, checks)
+    generations = _checked_generations(message, checks)
+    content = _content(message, generations, checks)
     checks.raise_if_any()
     assert content is not None  # noqa: S101  no content without a violation
     return ScoreRequest(
         pool=pool,
-        voters=tuple(each.voter for each in message.generations),
+        voters=tuple([each.voter for each in generations]),
         content=content,
         estimator=_ESTIMATORS[message.estimator],
         neighbours=(
@@ -73,7 +74,7 @@ def score_request(message: pb.ScoreGenerationsRequest, settings: Settings) -> Sc
         ),
         embedding=_EMBEDDINGS[message.embedding],
         learn=message.learn,
-        sample_id=message.sample_id or os.urandom(_NEW_ID_BYTES).hex(),
+        sample_id=message.sample_id or (os.urandom(_NEW_ID_BYTES).hex() if message.learn else ""),
     )
 
 
@@ -91,50 +92,64 @@ def _check_options(message: pb.ScoreGenerationsRequest, checks: Checks) -> None:
         )
 
 
-def _check_generations(message: pb.ScoreGenerationsRequest, checks: Checks) -> None:
+def _checked_generations(
+    message: pb.ScoreGenerationsRequest, checks: Checks
+) -> list[pb.Generation]:
     count, most = len(message.generations), checks.limits.generations
     if not 1 <= count <= most:
         checks.refuse(
             "generations", f"has {count} items; must have 1 to {most} (limits.generations)"
         )
         checks.raise_if_any()
-    for index, generation in enumerate(message.generations):
+    # A list, for each look into the message makes its parts anew.
+    generations = list(message.generations)
+    for index, generation in enumerate(generations):
         checks.name(generation.voter, f"generations[{index}].voter")
+    return generations
 
 
-def _content(message: pb.ScoreGenerationsRequest, checks: Checks) -> Texts | Vectors | None:
+def _content(
+    message: pb.ScoreGenerationsRequest, generations: Sequence[pb.Generation], checks: Checks
+) -> Texts | Vectors | None:
     kind = message.prompt.WhichOneof("content")
     if kind is None:
         checks.refuse("prompt", "is empty; send its text or its vector")
-    for index, generation in enumerate(message.generations):
+    for index, generation in enumerate(generations):
         other = generation.WhichOneof("content")
+        if other == kind and kind is not None:
+            continue
         if other is None:
             checks.refuse(f"generations[{index}]", "is empty; send its text or its vector")
-        elif kind is not None and other != kind:
+        elif kind is not None:
             checks.refuse(
                 f"generations[{index}].{other}",
                 f"is a {other} where the prompt is a {kind}; send all as text or all as vectors",
             )
     checks.raise_if_any()
-    return _texts(message, checks) if kind == "text" else _vectors(message, checks)
+    read = _texts if kind == "text" else _vectors
+    return read(message, generations, checks)
 
 
-def _texts(message: pb.ScoreGenerationsRequest, checks: Checks) -> Texts:
+def _texts(
+    message: pb.ScoreGenerationsRequest, generations: Sequence[pb.Generation], checks: Checks
+) -> Texts:
     if message.embedding_space:
         checks.refuse("embedding_space", "names the encoder of vectors, but the request has text")
     checks.text(message.prompt.text, "prompt.text")
-    for index, generation in enumerate(message.generations):
+    for index, generation in enumerate(generations):
         checks.text(generation.text, f"generations[{index}].text")
-    return Texts(message.prompt.text, tuple(each.text for each in message.generations))
+    return Texts(message.prompt.text, tuple([each.text for each in generations]))
 
 
-def _vectors(message: pb.ScoreGenerationsRequest, checks: Checks) -> Vectors | None:
+def _vectors(
+    message: pb.ScoreGenerationsRequest, generations: Sequence[pb.Generation], checks: Checks
+) -> Vectors | None:
     if message.embedding == pb.EMBEDDING_PROMPT_AND_GENERATION:
         checks.refuse(
             "embedding",
             "asks to embed prompt and answer, but the request has vectors; embed them before",
         )
-    vectors = [message.prompt.vector, *(each.vector for each in message.generations)]
+    vectors = [message.prompt.vector, *[each.vector for each in generations]]
     rows = checks.vectors(vectors, _vector_field)
     return None if rows is None else Vectors(rows[0], rows[1:], message.embedding_space)
 
@@ -211,14 +226,14 @@ def _add_generations(response: pb.ScoreGenerationsResponse, reply: ScoreReply) -
 
 def _add_voters(response: pb.ScoreGenerationsResponse, reply: ScoreReply) -> None:
     estimate, add = reply.estimate, response.voters.add
-    rank = np.empty(len(estimate.order), np.int64)
-    rank[estimate.order] = np.arange(1, len(rank) + 1)
+    rank = {voter: place for place, voter in enumerate(estimate.order.tolist(), 1)}
+    own = Counter(reply.answers.voter_of.tolist())
     rows = zip(
         reply.answers.voters,
         estimate.weight.tolist(),
         _all_known(estimate.noise_variance),
-        rank.tolist(),
-        reply.answers.samples_per_voter.tolist(),
+        [rank[voter] for voter in range(len(rank))],
+        [own[voter] for voter in range(len(rank))],
         estimate.samples_used.tolist(),
         strict=True,
     )
