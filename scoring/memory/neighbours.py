@@ -104,6 +104,7 @@ class NeighbourIndex:
         if twin is None and segment.crowded:
             with self._lock.write():
                 segment.grow()
+            segment.prefer_huge_pages()
         with self._lock.write():
             segment.insert(seq, vector, twin)
             self._recent.remove(seq)

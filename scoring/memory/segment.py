@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.errors import MemoryStorageError
+from scoring.memory.huge_pages import ask_for_huge_pages
 from scoring.memory.values import HnswParameters
 
 TWIN_DISTANCE = 1e-4
@@ -20,6 +21,7 @@ Found = tuple[NDArray[np.int64], NDArray[np.float32]]
 """Numbers of samples int64, below 0 where there is none, and squared distances float32."""
 
 _FEW = 2048
+_FLOAT_BYTES = 4
 _FIRST_ROOM = 1024
 _FETCH = 16  # hnswlib takes 0.1 ms for a vector and keeps the interpreter meanwhile
 
@@ -72,6 +74,7 @@ class Segment:
             self._graph.load_index(str(file), max_elements=size)
         self._graph.set_ef(hnsw.ef_search)  # which a file does not keep
         self._room = self._graph.get_max_elements()
+        self.prefer_huge_pages()
 
     @property
     def full(self) -> bool:
@@ -131,6 +134,10 @@ class Segment:
         self._room = max(self._room + 1, self.size)
         self._graph.resize_index(self._room)
 
+    def prefer_huge_pages(self) -> None:
+        """Asks the system for them, once the graph has new room. May run beside anything."""
+        ask_for_huge_pages(self._room * self.dimension * _FLOAT_BYTES)
+
     def insert(self, seq: int, vector: NDArray[np.float32], twin: int | None) -> None:
         """Appends a sample, as a node of its own or beside its twin."""
         if twin is None:
@@ -145,6 +152,7 @@ class Segment:
         nodes = np.array([twin is None for twin in twins])
         while self._graph.element_count + nodes.sum() > self._room:
             self.grow()
+            self.prefer_huge_pages()
         if nodes.any():
             self._graph.add_items(vectors[nodes], seqs[nodes].astype(np.uint64), num_threads=2)
         for seq, twin in zip(seqs.tolist(), twins, strict=True):
