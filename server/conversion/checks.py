@@ -34,6 +34,14 @@ def _problem_of(name: str) -> str:
     return "" if name == name.strip() else "begins or ends with a blank; leave it out"
 
 
+@lru_cache(maxsize=256)
+def _are_names(names: tuple[str, ...]) -> bool:
+    """Whether each of some names is fine; those of one router or pool come again and again."""
+    return all(
+        name and len(name.encode()) <= NAME_BYTES and not _problem_of(name) for name in names
+    )
+
+
 class Checks:
     """Gathers the violations of one request.
 
@@ -78,11 +86,21 @@ class Checks:
         elif problem := _problem_of(name):
             self.refuse(field, problem)
 
-    def models(self, models: Sequence[str], field: str) -> None:
+    def names(self, names: tuple[str, ...], field_of: Callable[[int], str]) -> None:
+        """Free names, as `name`.
+
+        Args:
+            names: n of them.
+            field_of: Gives the path of each by its place.
+        """
+        if not _are_names(names):
+            for index, name in enumerate(names):
+                self.name(name, field_of(index))
+
+    def models(self, models: tuple[str, ...], field: str) -> None:
         """Names of models, not more than a request may have."""
         self.few(models, field)
-        for index, model in enumerate(models):
-            self.name(model, f"{field}[{index}]")
+        self.names(models, lambda index: f"{field}[{index}]")
 
     def few(self, models: Sized, field: str) -> None:
         """Not more models than a request may name.
@@ -215,10 +233,10 @@ class Checks:
     def _packed(self, vectors: Sequence[types_pb2.Vector]) -> NDArray[np.float32] | None:
         """Reads vectors that came as bytes, all at once; None where anything is amiss."""
         parts = [each.float32_le for each in vectors]
-        size = len(parts[0])
-        if size % _FLOAT32.itemsize or self._size_problem(size // _FLOAT32.itemsize):
+        size, *others = {len(part) for part in parts}
+        if others or size % _FLOAT32.itemsize or self._size_problem(size // _FLOAT32.itemsize):
             return None
-        if any(len(part) != size for part in parts) or any(each.values for each in vectors):
+        if any(each.values for each in vectors):
             return None
         # Kernels are compiled for arrays that may be written to, which bytes are not.
         rows = np.frombuffer(bytearray().join(parts), _FLOAT32).reshape(len(parts), -1)

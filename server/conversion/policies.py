@@ -67,7 +67,7 @@ def _check_random(rule: pb.Policy.RandomConfident, checks: Checks) -> None:
 def _check_first(rule: pb.Policy.FirstConfident, checks: Checks) -> None:
     field = "policy.first_confident"
     checks.number(_given(rule, "confidence"), f"{field}.confidence")
-    checks.models(rule.preference, f"{field}.preference")
+    checks.models(tuple(rule.preference), f"{field}.preference")
     if len(set(rule.preference)) < len(rule.preference):
         checks.refuse(f"{field}.preference", "names a model twice; name it once")
 

@@ -15,13 +15,14 @@ DURABILITY: Mapping[Durability | None, types_pb2.Durability.ValueType] = {
 
 def write_timings(timings: Timings, message: types_pb2.Timings) -> None:
     """Writes seconds as microseconds, in place: a message that is passed in is copied."""
-    message.queue_us = _microseconds(timings.queue)
-    message.tokenise_us = _microseconds(timings.tokenise)
-    message.encode_us = _microseconds(timings.encode)
-    message.recall_us = _microseconds(timings.recall)
-    message.estimate_us = _microseconds(timings.estimate)
-    message.learn_us = _microseconds(timings.learn)
-    message.total_us = _microseconds(timings.total)
+    if timings.queue > 0:  # which is a difference of others
+        message.queue_us = round(timings.queue * 1e6)
+    message.tokenise_us = round(timings.tokenise * 1e6)
+    message.encode_us = round(timings.encode * 1e6)
+    message.recall_us = round(timings.recall * 1e6)
+    message.estimate_us = round(timings.estimate * 1e6)
+    message.learn_us = round(timings.learn * 1e6)
+    message.total_us = round(timings.total * 1e6)
 
 
 def written_message(written: Written) -> types_pb2.WriteReceipt:
@@ -32,7 +33,3 @@ def written_message(written: Written) -> types_pb2.WriteReceipt:
         reason=written.reason,
         message=written.message,
     )
-
-
-def _microseconds(seconds: float) -> int:
-    return max(0, round(seconds * 1e6))

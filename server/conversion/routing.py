@@ -15,20 +15,20 @@ def route_request(message: pb.RoutePromptRequest, settings: Settings) -> RouteRe
         InvalidRequestError: Names every invalid field.
     """
     checks = Checks(settings.limits)
-    candidates, denied = tuple(message.candidates), frozenset(message.denied)
+    candidates, denied = tuple(message.candidates), tuple(message.denied)
     if message.router:
         checks.pool(message.router, "router")
     checks.space(message.embedding_space)
     checks.models(candidates, "candidates")
-    checks.models(message.denied, "denied")
-    if candidates and denied.issuperset(candidates):
+    checks.models(denied, "denied")
+    if candidates and set(denied).issuperset(candidates):
         checks.refuse("denied", "has every candidate, which leaves none; deny fewer")
     policy = policy_of(message.policy, checks) if message.HasField("policy") else NO_POLICY
     prompt = checks.prompt(message.prompt, message.embedding_space)
     checks.raise_if_any()
     assert policy is not None  # noqa: S101  nothing is missing without a violation
     assert prompt is not None  # noqa: S101
-    return RouteRequest(message.router, prompt, candidates, denied, policy)
+    return RouteRequest(message.router, prompt, candidates, frozenset(denied), policy)
 
 
 def route_response(reply: RouteReply) -> pb.RoutePromptResponse:

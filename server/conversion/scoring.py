@@ -60,13 +60,17 @@ def score_request(message: pb.ScoreGenerationsRequest, settings: Settings) -> Sc
     checks.space(message.embedding_space)
     checks.name(message.sample_id, "sample_id", required=False)
     _check_options(message, checks)
-    generations = _checked_generations(message, checks)
+    _check_count(message, checks)
+    # A list, for each look into the message makes its parts anew.
+    generations = list(message.generations)
+    voters = tuple([each.voter for each in generations])
+    checks.names(voters, lambda index: f"generations[{index}].voter")
     content = _content(message, generations, checks)
     checks.raise_if_any()
     assert content is not None  # noqa: S101  no content without a violation
     return ScoreRequest(
         pool=pool,
-        voters=tuple([each.voter for each in generations]),
+        voters=voters,
         content=content,
         estimator=_ESTIMATORS[message.estimator],
         neighbours=(
@@ -92,20 +96,13 @@ def _check_options(message: pb.ScoreGenerationsRequest, checks: Checks) -> None:
         )
 
 
-def _checked_generations(
-    message: pb.ScoreGenerationsRequest, checks: Checks
-) -> list[pb.Generation]:
+def _check_count(message: pb.ScoreGenerationsRequest, checks: Checks) -> None:
     count, most = len(message.generations), checks.limits.generations
     if not 1 <= count <= most:
         checks.refuse(
             "generations", f"has {count} items; must have 1 to {most} (limits.generations)"
         )
         checks.raise_if_any()
-    # A list, for each look into the message makes its parts anew.
-    generations = list(message.generations)
-    for index, generation in enumerate(generations):
-        checks.name(generation.voter, f"generations[{index}].voter")
-    return generations
 
 
 def _content(
@@ -176,8 +173,9 @@ def score_response(reply: ScoreReply) -> pb.ScoreGenerationsResponse:
         learned=_learned(reply),
         calibration=None if reply.calibrated is None else _calibration(reply.calibrated),
     )
-    _add_generations(response, reply)
-    _add_voters(response, reply)
+    noise = _all_known(estimate.noise_variance)
+    _add_generations(response, reply, noise)
+    _add_voters(response, reply, noise)
     write_timings(reply.timings, response.timings)
     if reply.fallback is not None:
         response.fallback.wanted = _ESTIMATOR_VALUES[reply.fallback.wanted]
@@ -202,8 +200,9 @@ def _calibration(calibrated: CalibratedEstimate) -> pb.Calibration:
     )
 
 
-def _add_generations(response: pb.ScoreGenerationsResponse, reply: ScoreReply) -> None:
-    noise = _all_known(reply.estimate.noise_variance)
+def _add_generations(
+    response: pb.ScoreGenerationsResponse, reply: ScoreReply, noise: Sequence[float | None]
+) -> None:
     voters, add = reply.answers.voters, response.scores.add
     rows = zip(
         reply.answers.voter_of.tolist(),
@@ -224,24 +223,26 @@ def _add_generations(response: pb.ScoreGenerationsResponse, reply: ScoreReply) -
         )
 
 
-def _add_voters(response: pb.ScoreGenerationsResponse, reply: ScoreReply) -> None:
+def _add_voters(
+    response: pb.ScoreGenerationsResponse, reply: ScoreReply, noise: Sequence[float | None]
+) -> None:
     estimate, add = reply.estimate, response.voters.add
     rank = {voter: place for place, voter in enumerate(estimate.order.tolist(), 1)}
     own = Counter(reply.answers.voter_of.tolist())
     rows = zip(
         reply.answers.voters,
         estimate.weight.tolist(),
-        _all_known(estimate.noise_variance),
+        noise,
         [rank[voter] for voter in range(len(rank))],
         [own[voter] for voter in range(len(rank))],
         estimate.samples_used.tolist(),
         strict=True,
     )
-    for voter, weight, noise, place, generations, samples in rows:
+    for voter, weight, variance, place, generations, samples in rows:
         add(
             voter=voter,
             weight=weight,
-            noise_variance=noise,
+            noise_variance=variance,
             rank=place,
             generations=generations,
             samples_used=samples,
