@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -35,6 +36,7 @@ from server.routers.registry import RouterRegistry
 from server.routers.shelf import EncoderShelf
 from server.routing import Routing, RoutingPipeline
 from server.settings import EncoderSettings, Settings
+from server.threads import run_giving_way
 from server.worker import EstimateWorker
 
 _log = structlog.get_logger(__name__)
@@ -85,7 +87,7 @@ async def open_engine(settings: Settings, parts: Parts) -> AsyncIterator[Engine]
     """
     # Both are long, and neither needs the other, nor the interpreter for most of the time.
     encoder, _ = await asyncio.gather(
-        asyncio.to_thread(load_encoder, settings.encoder), asyncio.to_thread(warm_up)
+        run_giving_way(partial(load_encoder, settings.encoder)), asyncio.to_thread(warm_up)
     )
     _log.info("encoder", revision=encoder.revision, provider=encoder.provider)
     memory = await asyncio.to_thread(_open_memory, settings)

@@ -15,6 +15,7 @@ from server.encoding import EncoderIdentity, ServedEncoder, TextEncoder
 from server.parts import Parts
 from server.recent_vectors import RecentVectors
 from server.sharing import SharingEncoder
+from server.threads import run_giving_way
 
 
 class LoadedEncoder(Protocol):
@@ -113,7 +114,7 @@ class EncoderShelf:
         """Lends the encoder of a revision, loaded in a thread where it is not here already."""
         shelved = self._shelved.get(revision)
         if shelved is None:
-            return self.lend(await asyncio.to_thread(load))
+            return self.lend(await run_giving_way(load))
         shelved.borrowers += 1
         return shelved.served
 
