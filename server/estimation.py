@@ -17,6 +17,7 @@ from scoring.judged import features_of_request
 from scoring.memory import EmbeddingSpace, Memory
 from server.recalls import Asked, Recalls
 from server.requests import EstimatorKind, Fallback, ScoreRequest
+from server.worker import EstimateWorker
 
 _RECALLING = (EstimatorKind.GLOBAL, EstimatorKind.LOCAL, EstimatorKind.CALIBRATED)
 _NEARBY = (EstimatorKind.LOCAL, EstimatorKind.CALIBRATED)
@@ -114,9 +115,20 @@ def estimate_request(
 
 
 async def estimate_together(
-    memory: Memory, recalls: Recalls, request: ScoreRequest, embedded: Embedded
+    memory: Memory,
+    recalls: Recalls,
+    worker: EstimateWorker,
+    request: ScoreRequest,
+    embedded: Embedded,
 ) -> Estimated:
     """The same on the event loop, without calibration: neighbours with those of other requests.
+
+    Args:
+        memory: The pools.
+        recalls: Finds neighbours.
+        worker: Asks a pool for its sums, which may wait for the writer.
+        request: What is asked.
+        embedded: Its vectors.
 
     Raises:
         InvalidArrayError: The vectors can't be measured.
@@ -125,6 +137,8 @@ async def estimate_together(
     measured = _measure(request, embedded, wanted=request.learn)
     if measured.kind in _NEARBY:
         recollection = await _recall_together(memory, recalls, request, embedded)
+    elif measured.kind is EstimatorKind.GLOBAL:
+        recollection = await worker.run_small(_recall, memory, request, embedded, measured.kind)
     else:
         recollection = _recall(memory, request, embedded, measured.kind)
     return _conclude(request, measured, recollection)

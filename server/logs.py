@@ -113,7 +113,9 @@ def write_together(lines: Iterable[tuple[str, structlog.types.EventDict]]) -> No
         if _LEVELS[level] >= least
     ]
     if written:
-        _Unbreakable().write("".join(written))
+        out = _Unbreakable()
+        out.write("".join(written))
+        out.flush()
 
 
 def _rendered(

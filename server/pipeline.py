@@ -58,7 +58,7 @@ class ScoringPipeline:
     Args:
         served: Turns texts into vectors, in batches.
         memory: The pools.
-        worker: Runs estimates that are large.
+        worker: Runs estimates that are large, and asks for the sums of whole pools.
         recalls: Finds neighbours for the others.
         calibrations: Of the pools.
         create_pools: Whether an unknown pool is created by its first sample.
@@ -108,7 +108,9 @@ class ScoringPipeline:
         if request.estimator is EstimatorKind.CALIBRATED:
             fit = await self._calibrations.current(request.pool)
         if _is_small(request, embedded):
-            estimated = await estimate_together(self._memory, self._recalls, request, embedded)
+            estimated = await estimate_together(
+                self._memory, self._recalls, self._worker, request, embedded
+            )
         else:
             estimated = await self._worker.run(
                 estimate_request, self._memory, request, embedded, fit

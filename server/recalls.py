@@ -6,8 +6,8 @@ wait go to the thread in one call, which leaves the interpreter to the loop mean
 
 A request may seem to be alone and be one of many: where none of them has to wait for anything, the
 loop answers one after the other, and none sees another. So one in a hundred and twenty-eight goes
-to the thread though it is alone. If others come before it is back, all go there, until they have
-come one by one for a while.
+to the thread though it is alone. If two or more come before it is back, all go there, until they
+have come one by one for a while.
 """
 
 import asyncio
@@ -97,26 +97,32 @@ class Recalls:
         return False
 
     def _send(self) -> None:
-        batch, self._waiting = self._waiting[:_MOST_TOGETHER], self._waiting[_MOST_TOGETHER:]
+        waiting = [each for each in self._waiting if not each[1].done()]
+        batch, self._waiting = waiting[:_MOST_TOGETHER], waiting[_MOST_TOGETHER:]
+        self._running = bool(batch)
+        if not batch:
+            return
         if len(batch) > 1:
             self._lonely_left = _LONELY_BATCHES
         elif self._lonely_left:
             self._lonely_left -= 1
         asked = [each for each, _ in batch]
         loop = asyncio.get_running_loop()
-        finding = loop.run_in_executor(self._thread, _find, self._memory, asked)
-        finding.add_done_callback(partial(self._deliver, batch))
+        try:
+            finding = loop.run_in_executor(self._thread, _find, self._memory, asked)
+        except RuntimeError:  # the thread was shut down, and with it the server
+            self._running = False
+            _cancel(batch)
+            _cancel(self._waiting)
+        else:
+            finding.add_done_callback(partial(self._deliver, batch))
 
     def _deliver(self, batch: list[_Waiting], finding: "asyncio.Future[_Found]") -> None:
-        self._waiting = [each for each in self._waiting if not each[1].done()]
-        self._running = bool(self._waiting)
-        if self._running:
-            self._send()
         if finding.cancelled():
-            for _, future in batch:
-                future.cancel()
+            _cancel(batch)
         else:
             _resolve(batch, finding.result())
+        self._send()
 
 
 def _resolve(batch: Sequence[_Waiting], found: _Found) -> None:
@@ -127,6 +133,11 @@ def _resolve(batch: Sequence[_Waiting], found: _Found) -> None:
             future.set_exception(each)
         else:
             future.set_result(each)
+
+
+def _cancel(waiting: Sequence[_Waiting]) -> None:
+    for _, future in waiting:
+        future.cancel()
 
 
 def _find(memory: Memory, asked: Sequence[Asked]) -> _Found:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from typing import TypeVar
 
 # Half the share of a core that the event loop gets where both want it.
@@ -33,7 +34,8 @@ async def run_giving_way(work: Callable[[], R]) -> R:
     """Runs work in a thread of its own that gives way, as do the threads that it leaves behind."""
     thread = ThreadPoolExecutor(1, thread_name_prefix="load", initializer=give_way)
     try:
-        return await asyncio.get_running_loop().run_in_executor(thread, work)
+        run = copy_context().run  # for its log lines
+        return await asyncio.get_running_loop().run_in_executor(thread, run, work)
     finally:
         thread.shutdown(wait=False)
 

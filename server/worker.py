@@ -3,7 +3,8 @@
 To hand work to a thread and be woken by its result costs 0.1 ms, which is more than most of this
 work takes. So what is small runs on the event loop while nothing else is in flight: nobody is
 held up then. What is large, or comes while others are in work, goes to the thread, where compiled
-kernels and searches leave the interpreter to the loop.
+kernels and searches leave the interpreter to the loop. (Neighbours of requests to score have a
+way of their own: `server.recalls`.)
 """
 
 import asyncio

@@ -29,7 +29,7 @@ def kept(name: str, build: Callable[[Path], None]) -> Path:
     building = Path(tempfile.mkdtemp(dir=directory.parent))
     try:
         _run_apart(build, building)
-        building.replace(directory)
+        _put(building, directory)
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return directory
@@ -43,6 +43,14 @@ def is_kept(name: str) -> bool:
 def _home() -> Path:
     chosen = os.environ.get("POINTSMAN_BENCH_CACHE", "~/.cache/pointsman/benchmarks")
     return Path(chosen).expanduser()
+
+
+def _put(built: Path, directory: Path) -> None:
+    try:
+        built.replace(directory)
+    except OSError:
+        if not directory.is_dir():  # else another run was quicker
+            raise
 
 
 def _run_apart(build: Callable[[Path], None], directory: Path) -> None:

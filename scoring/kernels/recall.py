@@ -7,7 +7,7 @@ from scoring.kernels.compilation import brief_kernel, request_kernel
 from scoring.kernels.contrasts import Integers, Row
 
 
-@brief_kernel
+@request_kernel
 def squared_norm(vector: Row) -> float:
     """Returns |a|^2 of a float32 vector (d,), in float64."""
     total = 0.0

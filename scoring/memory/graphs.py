@@ -73,7 +73,7 @@ class GraphLoader:
 
     def _place_newer(self, index: NeighbourIndex, seqs: list[int]) -> None:
         """Puts back what came after the last graph was saved."""
-        buffered = len(seqs) if index.crowded(len(seqs)) else 0
+        buffered = len(seqs) if index.belongs_in_graph(len(seqs)) else 0
         done = 0
         while done < buffered:
             youngest = index.youngest()

@@ -58,10 +58,10 @@ class NeighbourIndex:
     @property
     def waiting(self) -> int:
         """Samples in the buffer that belong into a graph."""
-        return self._recent.live if self.crowded(self._recent.live) else 0
+        return self._recent.live if self.belongs_in_graph(self._recent.live) else 0
 
-    def crowded(self, buffered: int) -> bool:
-        """Whether so many in the buffer are too many: all are, where there is a graph."""
+    def belongs_in_graph(self, buffered: int) -> bool:
+        """Whether so many in the buffer belong into a graph: all do, where there is one."""
         return bool(self.segments) or buffered > self._settings.exact
 
     def make_room(self) -> None:

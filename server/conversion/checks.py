@@ -93,7 +93,8 @@ class Checks:
             names: n of them.
             field_of: Gives the path of each by its place.
         """
-        if not _are_names(names):
+        # Nothing longer is kept, or looked at twice.
+        if any(len(name) > NAME_BYTES for name in names) or not _are_names(names):
             for index, name in enumerate(names):
                 self.name(name, field_of(index))
 

@@ -10,7 +10,7 @@ import scoring
 import scoring.kernels
 from scoring.kernels.compilation import DatasetKernel
 
-BRIEF = {"squared_norm", "copy_rows"}
+BRIEF = {"copy_rows"}
 
 
 def compiled_kernels():

@@ -3,7 +3,6 @@
 import ctypes
 import mmap
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,9 +12,16 @@ from scoring.memory.huge_pages import LEAST_BYTES, ask_for_huge_pages
 from scoring.memory.segment import Segment
 from scoring.memory.values import HnswParameters
 
+
+def are_to_be_had() -> bool:
+    try:
+        return "[never]" not in huge_pages._ENABLED.read_text(encoding="ascii")
+    except OSError:
+        return False
+
+
 has_huge_pages = pytest.mark.skipif(
-    sys.platform != "linux" or not Path("/sys/kernel/mm/transparent_hugepage").is_dir(),
-    reason="this system has no transparent huge pages",
+    not are_to_be_had(), reason="this system has no transparent huge pages, or wants none given"
 )
 
 
@@ -47,6 +53,14 @@ def test_mappings_of_the_size_are_asked_for(wanted):
 def test_little_memory_is_left_alone(monkeypatch):
     monkeypatch.setattr(huge_pages, "_private_mappings", lambda: pytest.fail("looked"))
     ask_for_huge_pages(LEAST_BYTES - 1)
+
+
+def test_an_operator_who_wants_none_gets_none(monkeypatch, tmp_path):
+    enabled = tmp_path / "enabled"
+    enabled.write_text("always madvise [never]\n", encoding="ascii")
+    monkeypatch.setattr(huge_pages, "_ENABLED", enabled)
+    monkeypatch.setattr(huge_pages, "_private_mappings", lambda: pytest.fail("looked"))
+    ask_for_huge_pages(LEAST_BYTES)
 
 
 def test_a_system_that_tells_nothing_is_left_alone(monkeypatch, tmp_path):

@@ -153,9 +153,40 @@ async def test_what_waits_when_the_thread_is_shut_down_is_cancelled(memory):
     thread = ThreadPoolExecutor(1)
     recalls, hold = Recalls(memory, thread, lambda: False), threading.Event()
     thread.submit(hold.wait, 30)
-    waiting = asyncio.ensure_future(recalls.recall(asked(0)))
+    sent = asyncio.ensure_future(recalls.recall(asked(0)))
+    await asyncio.sleep(0.01)
+    behind = asyncio.ensure_future(recalls.recall(asked(1)))
     await asyncio.sleep(0.01)
     thread.shutdown(wait=False, cancel_futures=True)
     hold.set()
+    for waiting in (sent, behind):
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(waiting, 30)
+
+
+async def test_what_was_found_before_the_thread_is_shut_down_is_told(memory):
+    thread = ThreadPoolExecutor(1)
+    recalls = Recalls(memory, thread, lambda: False)
+    memory.go_on.clear()
+    first = asyncio.ensure_future(recalls.recall(asked(0)))
+    while not memory.calls:
+        await asyncio.sleep(0.001)
+    second = asyncio.ensure_future(recalls.recall(asked(1)))
+    await asyncio.sleep(0)
+    thread.shutdown(wait=False)
+    memory.go_on.set()
+    assert number_of(await asyncio.wait_for(first, 30)) == 0
     with pytest.raises(asyncio.CancelledError):
-        await waiting
+        await asyncio.wait_for(second, 30)
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(recalls.recall(asked(2)), 30)
+
+
+async def test_one_that_has_gone_before_it_was_sent_is_not_searched_for(memory, thread):
+    recalls = Recalls(memory, thread, lambda: False)
+    gone = asyncio.ensure_future(recalls.recall(asked(0)))
+    await asyncio.sleep(0)
+    gone.cancel()
+    await asyncio.sleep(0.02)
+    assert number_of(await recalls.recall(asked(1))) == 1
+    assert memory.calls == [(False, 1)]

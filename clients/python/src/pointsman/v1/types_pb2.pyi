@@ -121,7 +121,9 @@ class Timings(google.protobuf.message.Message):
     encode_us: builtins.int
     """Tokens to vectors. Shared by every request of the same batch."""
     recall_us: builtins.int
-    """Finding the nearest prompts in the pool."""
+    """Finding the nearest prompts in the pool. Shared by requests whose neighbours
+    were found together.
+    """
     estimate_us: builtins.int
     """Estimating noise, or scoring candidates and choosing, without recall."""
     learn_us: builtins.int
