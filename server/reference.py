@@ -76,7 +76,9 @@ def errors_page() -> str:
         An error outside this table is a fault of the server: INTERNAL, reason `INTERNAL`, with the
         cause in the server's log under the same request id: the `x-request-id` of the caller's
         metadata, or one that is made and comes with the error. gRPC itself refuses a message larger
-        than `limits.message_bytes` with RESOURCE_EXHAUSTED, before Pointsman sees it.
+        than `limits.message_bytes` with RESOURCE_EXHAUSTED, before Pointsman sees it, and resets
+        calls that come while hundreds wait to be looked at: a client sees CANCELLED, with no
+        reason.
 
         | reason | status | meaning |
         |---|---|---|

@@ -21,6 +21,10 @@ from server.settings import Settings
 
 # Calls that are open, streams and health watches too, for each that may be in work.
 _CALLS_PER_ADMITTED = 4
+# Calls that have come and wait for the event loop, where only gRPC's core sees them. Beyond these
+# it refuses some, and beyond twice as many all that come: a loop that answers a thousand a second
+# would else find callers who have waited for a second, and answer only those who have gone.
+_MOST_PENDING = 256
 
 
 def make_server(
@@ -47,6 +51,8 @@ def make_server(
             ("grpc.max_send_message_length", limits.message_bytes),
             # A port that another server has must be refused, not shared.
             ("grpc.so_reuseport", 0),
+            ("grpc.server.max_pending_requests", _MOST_PENDING),
+            ("grpc.server.max_pending_requests_hard_limit", 2 * _MOST_PENDING),
         ],
     )
     boundary = Boundary(call_log)

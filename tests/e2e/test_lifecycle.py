@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections import Counter
 from contextlib import contextmanager, suppress
 
 import grpc
@@ -40,6 +41,25 @@ def refused(*arguments: str) -> tuple[int, str]:
         command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
     return done.returncode, done.stderr.strip().splitlines()[-1]
+
+
+def test_what_a_server_that_has_fallen_behind_can_not_look_at_is_refused_and_the_rest_answered(
+    tmp_path,
+):
+    options = [("grpc.enable_retries", 0)]
+    with (
+        ServerProcess(tmp_path) as server,
+        grpc.insecure_channel(server.target, options) as channel,
+    ):
+        stub, request = stub_of(channel), vector_request("behind")
+        stub.ScoreGenerations(request)
+        os.kill(server.pid, signal.SIGSTOP)
+        calls = [stub.ScoreGenerations.future(request, timeout=60) for _ in range(900)]
+        os.kill(server.pid, signal.SIGCONT)
+        codes = Counter(call.code() for call in calls)
+        assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.CANCELLED}
+        assert codes[grpc.StatusCode.OK] >= 256
+        stub.ScoreGenerations(request)
 
 
 def test_sigterm_drains_what_is_in_flight(tmp_path):
