@@ -8,6 +8,9 @@ answers or not, and time in the generator's own queue counts. Goodput is what en
 its deadline. The prompts, of 8 to 128 tokens, are all different. The load generator is a process of
 its own, kept to the last core. The server has every core, and so waits for the generator and takes
 from it; and then, for the figures that are `apart`, every core but that one.
+
+Last, vectors to be scored against 100,000 samples, where the event loop is the limit and the
+generator sends no more than twice what the server can do.
 """
 
 import os
@@ -19,6 +22,7 @@ import numpy as np
 
 from benchmarks.speed import traffic
 from benchmarks.speed.load import LoadResult, Plan, run_load
+from benchmarks.speed.memory import SAMPLES, made_vectors, prepared_state
 from benchmarks.speed.serving import our_server
 from benchmarks.speed.suite import run_alone
 from benchmarks.speed.timing import Effort
@@ -37,7 +41,32 @@ def measure(effort: Effort) -> list[Figure]:
         figures += _measured(
             effort, "overload-apart", ", the generator on a core of its own", apart
         )
-    return figures
+    return [*figures, vectors(effort)]
+
+
+def vectors(effort: Effort) -> Figure:
+    """Measures the goodput of ScoreGenerations of vectors at twice the best throughput."""
+    seconds, best, loaded = 1.0 if effort.quick else 4.0, [], []
+    messages = traffic.score_vector_requests(400, seed=1, prompts=made_vectors(SAMPLES)[1])
+    with tempfile.TemporaryDirectory() as folder:
+        state = prepared_state(Path(folder) / "state", SAMPLES // 10 if effort.quick else SAMPLES)
+        with our_server(state=state) as served:
+            for _ in range(effort.repeats(3)):
+                for times, into in ((0, best), (2, loaded)):
+                    plan = _plan(seconds, times * (best[-1].goodput if times else 0))
+                    into.append(
+                        run_load(served.target, traffic.SCORE, messages, plan, cpu=_GENERATOR_CPU)
+                    )
+    late = sum(each.counts.get("DEADLINE_EXCEEDED", 0) for each in loaded)
+    share = 100 * float(np.median([each.cpu_share for each in loaded]))
+    return Figure.paired(
+        "overload-vectors/goodput/best",
+        f"goodput of vectors at twice the best throughput, deadlines of {DEADLINE:g} s", "1/s",
+        [each.goodput for each in loaded], "its own best throughput, thirty-two at a time",
+        [each.goodput for each in best], target=Target("at least", 0.9),
+        note=f"{late} calls were late. The load generator took {share:.0f} % of a core, beside "
+        f"the best {100 * float(np.median([each.cpu_share for each in best])):.0f} %.",
+    )  # fmt: skip
 
 
 def _measured(effort: Effort, name: str, where: str, cpus: Iterable[int]) -> list[Figure]:
