@@ -102,6 +102,15 @@ async def test_a_failure_without_a_message_still_has_one(driver, fail, failure):
     assert (await fails(driver)).message == "The call failed and no message says why."
 
 
+async def test_a_call_that_the_server_reset_says_what_to_do(driver, fail, failure):
+    fail("ScoreGenerations", failure(grpc.StatusCode.CANCELLED, "CANCELLED"))
+    error = await fails(driver)
+    assert error.code is grpc.StatusCode.CANCELLED
+    assert "call again later" in error.message
+    fail("ScoreGenerations", failure(grpc.StatusCode.CANCELLED, "Locally cancelled."))
+    assert (await fails(driver)).message == "Locally cancelled."
+
+
 async def test_no_server_is_unavailable(driver_kind, tmp_path):
     driver = driver_kind(f"unix:{tmp_path}/absent", retries=0)
     error = await fails(driver)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pointsman.v1 import types_pb2
 
 _DETAILS_KEY = "grpc-status-details-bin"
+# What gRPC says of a call that the other side has reset, and not its caller.
+_RESET = ("", "CANCELLED", None)
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -94,13 +96,23 @@ def call_error(error: grpc.RpcError, request_id: str) -> PointsmanError:
     """Converts the failure of a call. Absent or unreadable details leave their fields empty."""
     details = _read_details(error)
     return PointsmanError(
-        error.details() or "The call failed and no message says why.",
+        _message_of(error),
         code=error.code(),
         reason=details.reason,
         fields=details.fields,
         retry_after=details.retry_after,
         request_id=request_id,
     )
+
+
+def _message_of(error: grpc.RpcError) -> str:
+    message = error.details()
+    if error.code() is grpc.StatusCode.CANCELLED and message in _RESET:
+        return (
+            "The server reset the call before it looked at it, as one that has fallen behind "
+            "does; call again later."
+        )
+    return message or "The call failed and no message says why."
 
 
 def closed_error(request_id: str) -> PointsmanError:
