@@ -8,6 +8,7 @@ import sys
 import threading
 from collections import Counter
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import grpc
 import pytest
@@ -60,6 +61,21 @@ def test_what_a_server_that_has_fallen_behind_can_not_look_at_is_refused_and_the
         assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.CANCELLED}
         assert codes[grpc.StatusCode.OK] >= 256
         stub.ScoreGenerations(request)
+
+
+def niceness(process: int) -> list[int]:
+    """Of each thread, that of the event loop first."""
+    threads = sorted(int(each.name) for each in Path(f"/proc/{process}/task").iterdir())
+    return [os.getpriority(os.PRIO_PROCESS, thread) for thread in threads]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="niceness is of processes here")
+def test_threads_of_the_encoder_give_way_to_the_event_loop(tmp_path):
+    """ONNX Runtime's too: a run of two threads has one of its own."""
+    with ServerProcess(tmp_path, "--set", "encoder.threads=2") as server:
+        loop, *others = niceness(server.pid)
+        assert loop == os.getpriority(os.PRIO_PROCESS, 0)
+        assert sum(each == loop + 3 for each in others) >= 3
 
 
 def test_sigterm_drains_what_is_in_flight(tmp_path):
