@@ -4,6 +4,7 @@ import asyncio
 from concurrent.futures import Future
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -66,15 +67,20 @@ def test_a_request_of_a_few_texts_is_served_whole_before_the_next():
     assert [unit.ticket for unit in first] == [both[0]] * 3
 
 
-def test_a_long_request_makes_way_when_its_turn_is_over():
+@pytest.mark.parametrize(
+    ("lengths", "before", "texts"),
+    [([64] * 40, 4, 1 + 15), ([0] * 600, 256, 1 + 600)],
+    ids=["of many tokens", "of texts without a known word"],
+)
+def test_a_long_request_makes_way_when_its_turn_is_over(lengths, before, texts):
     waiting = Waiting(1024, lambda tokens: [range(len(tokens))])
-    long, short = ticket_of([64] * 40), ticket_of([8])
+    long, short = ticket_of(lengths), ticket_of([8])
     waiting.add(long)
     waiting.add(short)
     first = waiting.next_run()
     # 256 tokens of the long one, then the short one, and the long one again.
-    assert [unit.ticket for unit in first].index(short) == 4
-    assert len(first) == 1 + 15
+    assert [unit.ticket for unit in first].index(short) == before
+    assert len(first) == texts
 
 
 def test_who_gave_up_is_in_no_run_and_counts_once():
@@ -142,12 +148,3 @@ def test_whose_turn_comes_is_no_later_for_those_who_come_after(lengths, mine):
         raise AssertionError
 
     assert batches_before(len(lengths)) == batches_before(mine + 1)
-
-
-def test_texts_without_a_known_word_take_turns_too():
-    waiting = Waiting(1024, lambda tokens: [range(len(tokens))])
-    long, short = ticket_of([0] * 600), ticket_of([8])
-    waiting.add(long)
-    waiting.add(short)
-    first = waiting.next_run()
-    assert [unit.ticket for unit in first].index(short) == 256
