@@ -15,7 +15,7 @@ generator sends no more than twice what the server can do.
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ import numpy as np
 from benchmarks.speed import traffic
 from benchmarks.speed.load import LoadResult, Plan, run_load
 from benchmarks.speed.memory import SAMPLES, made_vectors, prepared_state
-from benchmarks.speed.serving import our_server
+from benchmarks.speed.serving import Served, our_server
 from benchmarks.speed.suite import run_alone
 from benchmarks.speed.timing import Effort
 from evaluation.speed import Figure, Spread, Target
@@ -46,17 +46,11 @@ def measure(effort: Effort) -> list[Figure]:
 
 def vectors(effort: Effort) -> Figure:
     """Measures the goodput of ScoreGenerations of vectors at twice the best throughput."""
-    seconds, best, loaded = 1.0 if effort.quick else 4.0, [], []
     messages = traffic.score_vector_requests(400, seed=1, prompts=made_vectors(SAMPLES)[1])
     with tempfile.TemporaryDirectory() as folder:
         state = prepared_state(Path(folder) / "state", SAMPLES // 10 if effort.quick else SAMPLES)
         with our_server(state=state) as served:
-            for _ in range(effort.repeats(3)):
-                for times, into in ((0, best), (2, loaded)):
-                    plan = _plan(seconds, times * (best[-1].goodput if times else 0))
-                    into.append(
-                        run_load(served.target, traffic.SCORE, messages, plan, cpu=_GENERATOR_CPU)
-                    )
+            best, loaded = _in_turn(served, traffic.SCORE, lambda _: messages, 2, effort)
     late = sum(each.counts.get("DEADLINE_EXCEEDED", 0) for each in loaded)
     share = 100 * float(np.median([each.cpu_share for each in loaded]))
     return Figure.paired(
@@ -70,20 +64,37 @@ def vectors(effort: Effort) -> Figure:
 
 
 def _measured(effort: Effort, name: str, where: str, cpus: Iterable[int]) -> list[Figure]:
-    seconds, best, loaded = 1.0 if effort.quick else 4.0, [], []
+    def messages(load: int) -> list[bytes]:
+        return traffic.route_requests(20_000, seed=load)
+
     with tempfile.TemporaryDirectory() as folder:
         router = Path(folder) / "router"
         traffic.write_router(router)
         settings: dict[str, object] = {"routers.main.directory": str(router)}
         with our_server(settings, cpus=cpus) as served:
-            for turn in range(effort.repeats(4)):
-                for times, into in ((0, best), (TIMES, loaded)):
-                    messages = traffic.route_requests(20_000, seed=2 * turn + bool(times))
-                    plan = _plan(seconds, times * (best[-1].goodput if times else 0))
-                    into.append(
-                        run_load(served.target, traffic.ROUTE, messages, plan, cpu=_GENERATOR_CPU)
-                    )
+            best, loaded = _in_turn(served, traffic.ROUTE, messages, TIMES, effort)
     return _figures(name, where, best, loaded)
+
+
+def _in_turn(
+    served: Served,
+    method: str,
+    messages: Callable[[int], Sequence[bytes]],
+    times: int,
+    effort: Effort,
+) -> tuple[list[LoadResult], list[LoadResult]]:
+    """The most that the server can do, and what comes of so many times that, over and over.
+
+    `messages` makes those of a load by its number.
+    """
+    seconds = 1.0 if effort.quick else 4.0
+    best: list[LoadResult] = []
+    loaded: list[LoadResult] = []
+    for load in range(2 * effort.repeats(4)):
+        plan = _plan(seconds, times * best[-1].goodput if load % 2 else 0.0)
+        result = run_load(served.target, method, messages(load), plan, cpu=_GENERATOR_CPU)
+        (loaded if load % 2 else best).append(result)
+    return best, loaded
 
 
 def _plan(seconds: float, rate: float) -> Plan:
