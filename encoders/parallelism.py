@@ -29,7 +29,7 @@ def share_cores(cores: int, threads: int = 0) -> Parallelism:
     as much throughput as one, and a p99 that is a fifth longer at saturation. Hence as many
     threads as cores, and one batch. That more than four threads are too many for one text, and
     further cores are better given to further batches, is not measured; set them where it does
-    not hold.
+    not hold. Of a model whose texts each run alone, see `encoders.crowd`.
 
     Args:
         cores: That the process may use.

@@ -1,9 +1,11 @@
 """The sentence encoder: text in, unit vectors out."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,8 @@ from encoders.parallelism import share_cores
 from encoders.pooling import Pooling, pool, to_unit_norm
 from encoders.session import Network, Provider
 from encoders.tokeniser import Tokeniser, Tokens
+
+_Rows: TypeAlias = Sequence[NDArray[np.int64]]
 
 _BATCHES_ON_A_CARD = 2
 
@@ -104,7 +108,8 @@ class SentenceEncoder:
         """
         if not self.network.on_cpu:
             return _BATCHES_ON_A_CARD
-        return share_cores(cpu_limit(), self.network.threads).batches
+        threads = 1 if self.network.crowd else self.network.threads
+        return share_cores(cpu_limit(), threads).batches
 
     def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
         """Tokenises texts, in their order.
@@ -122,12 +127,18 @@ class SentenceEncoder:
         lengths = np.array([text.ids.size for text in tokens], dtype=np.int64)
         return group_by_length(lengths, self.network.limits)
 
-    def encode_tokens(self, tokens: Sequence[Tokens]) -> NDArray[np.float32]:
+    def encode_tokens(
+        self, tokens: Sequence[Tokens], *, crowded: bool = False
+    ) -> NDArray[np.float32]:
         """Encodes tokenised texts.
 
         Texts of like length run together (`encoders.batches`), so that little is
         spent on padding. In other company a text's vector may differ in the last
         bits.
+
+        Args:
+            tokens: Of n texts.
+            crowded: Others wait to be encoded by other threads at the same time.
 
         Returns:
             (n, d) in the order of the texts, unit norm, C-contiguous. A text that
@@ -137,18 +148,31 @@ class SentenceEncoder:
             EncoderInvalidError: The model gave NaN or infinity.
         """
         vectors = np.zeros((len(tokens), self.dimension), dtype=np.float32)
-        for chosen in self.cut(tokens):
-            vectors[chosen] = self._run([tokens[index].ids for index in chosen])
+        runs = list(self.cut(tokens))
+        rows = [[tokens[index].ids for index in chosen] for chosen in runs]
+        for chosen, found in zip(runs, self._run_all(rows, crowded=crowded), strict=True):
+            vectors[chosen] = found
         if not np.isfinite(vectors).all():
             message = "the encoder gave NaN or infinity; its model is damaged, fetch it again"
             raise EncoderInvalidError(message)
         return to_unit_norm(vectors)
 
-    def _run(self, rows: Sequence[NDArray[np.int64]]) -> NDArray[np.float32]:
+    def _run_all(self, runs: Sequence[_Rows], *, crowded: bool) -> Iterator[NDArray[np.float32]]:
+        """Runs the model on each of some groups of rows; in their order."""
+        threads = min(len(runs), self.network.runs_at_a_time)
+        if crowded or threads < 2:
+            yield from map(partial(self._run, crowded=crowded), runs)
+            return
+        with ThreadPoolExecutor(threads) as pool:
+            # The longest first: the last to end is a short one.
+            found = list(pool.map(partial(self._run, crowded=True), reversed(runs)))
+        yield from reversed(found)
+
+    def _run(self, rows: _Rows, *, crowded: bool) -> NDArray[np.float32]:
         """One run of the model; (n, d), not yet of unit norm."""
         shape = self.network.limits.shape(len(rows), longest_of(rows), self.max_tokens)
         ids, mask = pad(rows, self.pad_id, shape)
-        output = self.network.run(ids, mask)[: len(rows)]
+        output = self.network.run(ids, mask, crowded=crowded)[: len(rows)]
         return pool(self.pooling, output, mask[: len(rows)])
 
     def encode(self, texts: Sequence[str]) -> Encoded:

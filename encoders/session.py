@@ -10,6 +10,7 @@ import onnxruntime
 from numpy.typing import DTypeLike, NDArray
 
 from encoders.batches import ALONE, CPU, GPU, Limits
+from encoders.crowd import CrowdRuns
 from encoders.device import DeviceRuns
 from encoders.errors import EncoderInvalidError, ProviderUnavailableError
 
@@ -57,6 +58,8 @@ class Network:
     """Texts must not run together: the model scales the activations of a run by one number."""
     device: DeviceRuns | None
     """How it runs on a card; None on the CPU."""
+    crowd: CrowdRuns | None
+    """How runs of single texts share several threads; None where texts run together."""
 
     @classmethod
     def load(
@@ -84,13 +87,19 @@ class Network:
             pooled = output == _POOLED
         elif output not in [node.name for node in session.get_outputs()]:
             raise EncoderInvalidError(f"{model} has no output named {output}; export it again")
+        device = DeviceRuns(session, output) if _on_cuda(session) else None
+        runs_alone = RUNS_ALONE in session.get_modelmeta().custom_metadata_map
+        crowd = None
+        if runs_alone and device is None and threads > 1:
+            crowd = CrowdRuns(session, _open(model, Provider.CPU, threads=1))
         return cls(
             session=session,
             inputs=inputs,
             output=output,
             pooled=pooled,
-            runs_alone=RUNS_ALONE in session.get_modelmeta().custom_metadata_map,
-            device=DeviceRuns(session, output) if _on_cuda(session) else None,
+            runs_alone=runs_alone,
+            device=device,
+            crowd=crowd,
         )
 
     @property
@@ -107,16 +116,32 @@ class Network:
 
     @property
     def threads(self) -> int:
-        """Threads of one run, the calling one included."""
+        """Threads of one run that is alone, the calling one included."""
         return int(self.session.get_session_options().intra_op_num_threads)
+
+    @property
+    def runs_at_a_time(self) -> int:
+        """How many runs together are faster than one after the other."""
+        return self.threads if self.crowd else 1
 
     @property
     def on_cpu(self) -> bool:
         """Whether the model runs on the CPU."""
         return self.provider == _CPU
 
-    def run(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Runs the model on (n, t) token ids and their mask; the result as `pooled` says."""
+    def run(
+        self, ids: NDArray[np.int64], mask: NDArray[np.int64], *, crowded: bool = False
+    ) -> NDArray[np.float32]:
+        """Runs the model on texts.
+
+        Args:
+            ids: (n, t) token ids.
+            mask: (n, t), 1 for a token.
+            crowded: There are other runs for the other cores.
+
+        Returns:
+            What `pooled` says.
+        """
         offered = {
             "input_ids": ids,
             "attention_mask": mask,
@@ -127,6 +152,9 @@ class Network:
         feed = {
             name: offered[name].astype(integer, copy=False) for name, integer in self.inputs.items()
         }
+        if self.crowd is not None:
+            result = self.crowd.run(self.output, feed, crowded=crowded)
+            return np.asarray(result, dtype=np.float32)
         (result,) = self.session.run([self.output], feed)
         return np.asarray(result, dtype=np.float32)
 

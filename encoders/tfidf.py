@@ -109,7 +109,12 @@ class TfidfEncoder:
         """Yields the indexes of all n texts: they are not padded."""
         yield list(range(len(tokens)))
 
-    def encode_tokens(self, tokens: Sequence[Tokens]) -> NDArray[np.float32]:
+    def encode_tokens(
+        self,
+        tokens: Sequence[Tokens],
+        *,
+        crowded: bool = False,  # noqa: ARG002  they take one thread in any case
+    ) -> NDArray[np.float32]:
         """Encodes texts as their terms.
 
         Returns:

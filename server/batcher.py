@@ -40,8 +40,10 @@ class TokenEncoder(Protocol):
     def cut(self, tokens: Sequence[Tokens]) -> Iterable[Sequence[int]]:
         """Chooses which of n texts share a run: indexes, each in exactly one run."""
 
-    def encode_tokens(self, tokens: Sequence[Tokens]) -> NDArray[np.float32]:
-        """Turns tokens into vectors, shape (n, d)."""
+    def encode_tokens(
+        self, tokens: Sequence[Tokens], *, crowded: bool = False
+    ) -> NDArray[np.float32]:
+        """Turns tokens into vectors, shape (n, d); crowded where others wait, for other threads."""
 
 
 class EncodeBatcher:
@@ -161,6 +163,8 @@ class EncodeBatcher:
     def _tokenise_all(self) -> None:
         while (ticket := self._texts.get()) is not None:
             self._tokenise(ticket)
+            with self._changed:
+                self._changed.notify()
 
     def _tokenise(self, ticket: Ticket) -> None:
         if ticket.future.done():
@@ -183,7 +187,6 @@ class EncodeBatcher:
             if ticket.outstanding:  # else its caller has gone
                 self._count_to(ticket, tokens)
             self._waiting.add(ticket)
-            self._changed.notify()
 
     def _encode_all(self) -> None:
         pace = Pace(self.backlog)
@@ -198,20 +201,22 @@ class EncodeBatcher:
                 alone = self._alone.popleft() if self._alone else None
                 run = [] if alone else self._waiting.next_run()
                 self._begun += bool(run)
-                if self._waiting:
+                more = bool(self._waiting)
+                if more:
                     self._changed.notify()
             if alone:
                 self._tokenise(alone)
             elif run:
-                self._encode_run(run, pace)
+                self._encode_run(run, pace, crowded=more)
 
-    def _encode_run(self, run: list[Unit], pace: Pace) -> None:
+    def _encode_run(self, run: list[Unit], pace: Pace, *, crowded: bool) -> None:
         loop = run[0].ticket.future.get_loop()
         began = time.perf_counter()
         for unit in run:
             unit.ticket.started_at = unit.ticket.started_at or began
         try:
-            vectors = self._encoder.encode_tokens([unit.tokens for unit in run])
+            tokens = [unit.tokens for unit in run]
+            vectors = self._encoder.encode_tokens(tokens, crowded=crowded)
             for unit, vector in zip(run, vectors, strict=True):
                 unit.ticket.vectors[unit.row] = vector
         except Exception as error:  # noqa: BLE001  whatever it is, the next run may fare better

@@ -1,16 +1,12 @@
 """Encoders in service, each with its batcher, shared by all that need the same one."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from encoders import Tokens
-from server.batcher import EncodeBatcher
+from server.batcher import EncodeBatcher, TokenEncoder
 from server.encoding import EncoderIdentity, ServedEncoder, TextEncoder
 from server.parts import Parts
 from server.recent_vectors import RecentVectors
@@ -18,16 +14,12 @@ from server.sharing import SharingEncoder
 from server.threads import run_giving_way
 
 
-class LoadedEncoder(Protocol):
+class LoadedEncoder(TokenEncoder, Protocol):
     """What a batcher and a reply need of an encoder."""
 
     @property
     def revision(self) -> str:
         """Hash of its weights, tokenizer and pooling."""
-
-    @property
-    def dimension(self) -> int:
-        """Coordinates of its vectors."""
 
     @property
     def max_tokens(self) -> int:
@@ -40,15 +32,6 @@ class LoadedEncoder(Protocol):
     @property
     def batches_at_a_time(self) -> int:
         """Batches that run at a time where the settings don't say."""
-
-    def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
-        """Splits texts into tokens."""
-
-    def cut(self, tokens: Sequence[Tokens]) -> Iterable[Sequence[int]]:
-        """Chooses which of n texts share a run: indexes, each in exactly one run."""
-
-    def encode_tokens(self, tokens: Sequence[Tokens]) -> NDArray[np.float32]:
-        """Turns tokens into vectors, shape (n, d)."""
 
 
 @dataclass(slots=True, eq=False)

@@ -40,6 +40,55 @@ def test_a_vector_does_not_depend_on_its_company(source, tmp_path):
     assert not SentenceEncoder.load(source, threads=1).network.runs_alone
 
 
+def test_threads_share_out_texts_where_there_are_several_and_a_text_where_it_is_alone(
+    source, tmp_path, monkeypatch
+):
+    quantise_encoder(source, tmp_path / "out")
+    monkeypatch.setattr("encoders.sentence.cpu_limit", lambda: 3)
+    encoder = SentenceEncoder.load(tmp_path / "out", provider=Provider.CPU, threads=2)
+    one = SentenceEncoder.load(tmp_path / "out", provider=Provider.CPU, threads=1)
+    assert (encoder.batches_at_a_time, one.batches_at_a_time) == (3, 3)
+    assert (encoder.network.runs_at_a_time, one.network.runs_at_a_time) == (2, 1)
+    used = watch_threads(encoder.network.crowd)
+    tokens = encoder.tokenise(TEXTS)
+
+    together = encoder.encode_tokens(tokens)
+    assert used == [1] * len(TEXTS)
+    used.clear()
+    alone = np.vstack([encoder.encode_tokens([each]) for each in tokens])
+    assert used == [2] * len(TEXTS)
+    used.clear()
+    crowded = np.vstack([encoder.encode_tokens([each], crowded=True) for each in tokens])
+    assert used == [1] * len(TEXTS)
+
+    expected = one.encode_tokens(tokens)
+    for found in (together, alone, crowded):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+
+
+def watch_threads(crowd):
+    """Notes of each run how many threads its session has."""
+    used = []
+    for name in ("_whole", "_single"):
+        setattr(crowd, name, Watched(getattr(crowd, name), used))
+    return used
+
+
+class Watched:
+    def __init__(self, session, used):
+        self.session, self.used = session, used
+
+    def run(self, *arguments):
+        self.used.append(self.session.get_session_options().intra_op_num_threads)
+        return self.session.run(*arguments)
+
+
+def test_texts_that_run_together_have_no_session_for_crowds(source):
+    encoder = SentenceEncoder.load(source, provider=Provider.CPU, threads=2)
+    assert encoder.network.crowd is None
+    assert encoder.network.runs_at_a_time == 1
+
+
 def test_the_weights_are_integers_with_a_scale_per_channel(source, tmp_path):
     quantise_encoder(source, tmp_path / "out")
     graph = onnx.load(tmp_path / "out/model.onnx").graph

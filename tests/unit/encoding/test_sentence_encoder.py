@@ -102,9 +102,9 @@ def test_what_is_cut_apart_is_run_apart_and_nothing_else(encoder, monkeypatch):
     tokens = encoder.tokenise(texts)
     shapes, honest = [], encoder.network.run
 
-    def run(_, ids, mask):
+    def run(_, ids, mask, **how):
         shapes.append(ids.shape)
-        return honest(ids, mask)
+        return honest(ids, mask, **how)
 
     monkeypatch.setattr(type(encoder.network), "run", run)
     whole = encoder.encode_tokens(tokens)

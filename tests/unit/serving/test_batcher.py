@@ -38,7 +38,7 @@ class FakeEncoder:
     def cut(self, tokens):
         return [range(len(tokens))]
 
-    def encode_tokens(self, tokens: Sequence[Tokens]) -> np.ndarray:
+    def encode_tokens(self, tokens: Sequence[Tokens], *, crowded: bool = False) -> np.ndarray:
         assert self.gate.wait(10)
         self.batches.append([len(each.ids) for each in tokens])
         if any(ord("x") in each.ids for each in tokens):
@@ -185,11 +185,11 @@ async def test_a_caller_has_its_vectors_when_its_own_run_ends():
         await until(lambda: len(batcher._waiting) == 2)
         honest, reached, gate = encoder.encode_tokens, threading.Event(), threading.Event()
 
-        def encode_tokens(tokens):
+        def encode_tokens(tokens, **how):
             if tokens[0].ids[0] == ord("c"):
                 reached.set()
                 assert gate.wait(10)
-            return honest(tokens)
+            return honest(tokens, **how)
 
         encoder.encode_tokens = encode_tokens
         encoder.gate.set()
@@ -225,7 +225,7 @@ def one_by_one(tokens):
 async def test_an_encoder_that_miscounts_fails_its_batch_and_not_the_server():
     encoder = FakeEncoder()
     honest = encoder.encode_tokens
-    encoder.encode_tokens = lambda tokens: honest(tokens)[1:]
+    encoder.encode_tokens = lambda tokens, **how: honest(tokens, **how)[1:]
     async with running(encoder) as batcher:
         with pytest.raises(EncodingFailedError):
             await batcher.encode(["a", "b"])
@@ -292,9 +292,9 @@ async def test_batches_run_beside_each_other():
     meeting = threading.Barrier(2, timeout=10)
     honest = encoder.encode_tokens
 
-    def encode_tokens(tokens):
+    def encode_tokens(tokens, **how):
         meeting.wait()
-        return honest(tokens)
+        return honest(tokens, **how)
 
     encoder.encode_tokens = encode_tokens
     async with running(encoder, batch_tokens=1, batches=2) as batcher:
@@ -302,6 +302,21 @@ async def test_batches_run_beside_each_other():
         split = await batcher.encode(["c", "d"])
     assert [each.vectors.tolist() for each in both] == [[[1.0, ord("a")]], [[1.0, ord("b")]]]
     assert split.vectors.tolist() == [[1.0, ord("c")], [1.0, ord("d")]]
+
+
+async def test_a_run_is_told_whether_others_wait_for_the_other_cores():
+    encoder = FakeEncoder()
+    honest, told = encoder.encode_tokens, []
+
+    def encode_tokens(tokens, *, crowded=False):
+        told.append(crowded)
+        return honest(tokens)
+
+    encoder.encode_tokens = encode_tokens
+    async with running(encoder, batch_tokens=1) as batcher:
+        await batcher.encode(["a"])
+        await batcher.encode(["b", "c", "d"])
+    assert told == [False, True, True, False]
 
 
 @pytest.mark.parametrize("texts", [["aaaa"], ["aaaa", "bb"], ["x", "aaaa"]])

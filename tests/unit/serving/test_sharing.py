@@ -41,7 +41,7 @@ class FakeEncoder:
     def cut(self, tokens):
         return [range(len(tokens))]
 
-    def encode_tokens(self, tokens: Sequence[Tokens]) -> np.ndarray:
+    def encode_tokens(self, tokens: Sequence[Tokens], *, crowded: bool = False) -> np.ndarray:
         assert self.gate.wait(10)
         texts = ["".join(map(chr, each.ids)) for each in tokens]
         self.encoded.extend(texts)
@@ -253,7 +253,7 @@ async def test_a_failure_is_everyones_who_waits_and_nobodys_after():
         assert not sharing._flights
         with pytest.raises(EncodingFailedError):
             await sharing.encode(["x"])
-        encoder.encode_tokens = lambda tokens: np.ones((len(tokens), 2), np.float32)
+        encoder.encode_tokens = lambda tokens, **_: np.ones((len(tokens), 2), np.float32)
         assert (await sharing.encode(["x"])).vectors.all()
         encoder.encode_tokens = honest
     assert encoder.encoded.count("x") == 2
