@@ -32,7 +32,7 @@ from scoring.estimator import (
     estimate_alone,
     estimate_global,
     estimate_local,
-    noise_of_neighbourhood,
+    noise_of_neighbourhoods,
     noise_of_totals,
     rank_generations,
 )
@@ -58,7 +58,7 @@ __all__ = [
     "fit_samples",
     "measure_answers",
     "nearest_prompts",
-    "noise_of_neighbourhood",
+    "noise_of_neighbourhoods",
     "noise_of_totals",
     "pair_column",
     "pair_count",

@@ -4,6 +4,7 @@ Guha, Chen, Chow, Khare and Ré, "Smoothie: Label Free Language Model Routing",
 NeurIPS 2024: an answer that lies close to the others carries less noise.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol, TypeVar
@@ -15,7 +16,7 @@ from scoring.answers import Answers
 from scoring.errors import InvalidArrayError
 from scoring.evidence import Neighbourhood, Totals
 from scoring.kernels.request import Sums, estimate
-from scoring.kernels.solve import solve_noise
+from scoring.kernels.solve import solve_each, solve_noise
 from scoring.pairs import pair_count
 from scoring.validation import as_distances, as_list, as_rows, as_vector
 
@@ -111,24 +112,33 @@ def estimate_global(answers: Answers, totals: Totals) -> Estimate:
     return found
 
 
-def noise_of_neighbourhood(neighbourhood: Neighbourhood) -> NDArray[np.float64]:
-    """Estimates noise from the nearest prompts alone, with no current sample.
+def noise_of_neighbourhoods(
+    neighbourhoods: Sequence[Neighbourhood],
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Estimates noise from the nearest prompts alone, with no current sample, for n prompts.
 
     What Smoothie-Local says before anything is generated: equation (3) of
     `docs/estimators.md` over the neighbours only.
 
+    Args:
+        neighbourhoods: Of each prompt, one or more, in the same pool.
+
     Returns:
-        (V,) noise variance of the pool's voters, NaN where it isn't identified.
+        (n, V) noise variances of the pool's voters, NaN where they aren't identified; and
+        (n,) how many samples of each neighbourhood have a pair.
 
     Raises:
         InvalidArrayError: As for `estimate_local`.
     """
-    voters = len(neighbourhood.voters)
+    voters, field = len(neighbourhoods[0].voters), "neighbourhood.rows"
     pairs = pair_count(voters)
-    rows = as_distances(neighbourhood.rows, field="neighbourhood.rows", pairs=pairs)
-    missing = np.isnan(rows)
-    sums = np.where(missing, 0.0, rows).sum(axis=0, dtype=np.float64)
-    return solve_noise(sums, np.count_nonzero(~missing, axis=0).astype(np.int64), voters)
+    parts = [as_rows(each.rows, field=field, pairs=pairs) for each in neighbourhoods]
+    rows, ends = np.concatenate(parts), np.cumsum([len(part) for part in parts])
+    noise, usable = np.empty((len(parts), voters)), np.empty(len(parts), np.int64)
+    if not solve_each(rows, ends, voters, noise, usable):
+        as_distances(rows, field=field, pairs=pairs)
+        raise _unusable(field)
+    return noise, usable
 
 
 def noise_of_totals(totals: Totals) -> NDArray[np.float64]:

@@ -29,6 +29,7 @@ from server.errors import ServerError, StartError
 from server.outcomes import OutcomeRecorder
 from server.parts import Parts
 from server.pipeline import ScoringPipeline
+from server.pool_scores import PoolScores
 from server.recalls import Recalls
 from server.recent_vectors import RecentVectors
 from server.routers.loading import RouterLoader
@@ -100,8 +101,17 @@ async def open_engine(settings: Settings, parts: Parts) -> AsyncIterator[Engine]
             admission = Admission(settings.limits.in_flight)
             worker = EstimateWorker(estimate_thread, admission.is_alone)
             recalls = Recalls(memory, estimate_thread, admission.is_alone)
+            pool_scores = PoolScores(estimate_thread, admission.is_alone)
             yield _compose(
-                encoder, memory, worker, recalls, admission, calibrations, settings, parts
+                encoder,
+                memory,
+                worker,
+                recalls,
+                pool_scores,
+                admission,
+                calibrations,
+                settings,
+                parts,
             )
         finally:
             fit_thread.shutdown(wait=False, cancel_futures=True)
@@ -115,6 +125,7 @@ def _compose(
     memory: Memory,
     worker: EstimateWorker,
     recalls: Recalls,
+    pool_scores: PoolScores,
     admission: Admission,
     calibrations: Calibrations,
     settings: Settings,
@@ -129,7 +140,7 @@ def _compose(
     )
     served = shelf.lend(encoder)
     create_pools = settings.memory.create_pools
-    routing = Routing(memory, worker)
+    routing = Routing(memory, worker, pool_scores)
     loader = RouterLoader(settings.encoder, shelf, memory, served)
     routers = RouterRegistry(settings, loader, memory, parts, routing.warm_up)
     return Engine(

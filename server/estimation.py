@@ -232,7 +232,7 @@ async def _recall_together(
 ) -> Recollection:
     try:
         revision = memory.revision(request.pool)
-        return Recollection(*await recalls.recall(_asked(request, embedded)), revision)
+        return Recollection(*await recalls.run(_asked(request, embedded)), revision)
     except PoolNotFoundError:
         return _NOTHING
 

@@ -4,28 +4,28 @@ import time
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scoring.errors import InvalidArrayError, RouterUnreadyError, SpaceMismatchError
 from scoring.memory import EmbeddingSpace, Memory
-from scoring.routers import OutcomeRouter, RouterFallback, RouterScores, SmoothieRouter
+from scoring.routers import RouterFallback
 from server.deciding import decide, may_fall_back, not_allowed, require_allowed
 from server.encoding import EncodedPrompt, encode_prompt
+from server.pool_scores import PoolRouter, PoolScores, Scored, Unscored, score_alike
 from server.requests import Decision, PromptVector, RouteReply, RouteRequest, Timings
 from server.routers.registry import RouterRegistry
 from server.routers.values import ServedRouter
 from server.spaces import pool_revision, prompt_space
 from server.worker import EstimateWorker
 
-_OVER_POOLS = (SmoothieRouter, OutcomeRouter)
 _WARM_UP = RouteRequest(router="", prompt="Which model should answer this?")
 
 
 class _Decided(NamedTuple):
     decision: Decision
     revision: str
-    began: float
-    ended: float
-    recall_seconds: float = 0.0
+    recall_seconds: float
+    estimate_seconds: float
 
 
 class Routing:
@@ -33,12 +33,14 @@ class Routing:
 
     Args:
         memory: The pools.
-        worker: Scores and chooses.
+        worker: Scores and chooses, but for what `pool_scores` does.
+        pool_scores: Scores by routers over pools that recall few samples.
     """
 
-    def __init__(self, memory: Memory, worker: EstimateWorker) -> None:
+    def __init__(self, memory: Memory, worker: EstimateWorker, pool_scores: PoolScores) -> None:
         self._memory = memory
         self._worker = worker
+        self._pool_scores = pool_scores
 
     async def route(self, router: ServedRouter, request: RouteRequest) -> RouteReply:
         """Chooses a model.
@@ -56,12 +58,12 @@ class Routing:
         self._require_answerable(router, request)
         prompt = await encode_prompt(router.served.encoder, request.prompt, timings)
         sent = time.perf_counter()
-        run = self._worker.run_small if router.is_quick else self._worker.run
-        decided = await run(self._decide, router, request, prompt)
-        timings.queue += decided.began - sent
+        decided = await self._decided(router, request, prompt)
+        ended = time.perf_counter()
         timings.recall = decided.recall_seconds
-        timings.estimate = decided.ended - decided.began - timings.recall
-        timings.total = time.perf_counter() - began
+        timings.estimate = decided.estimate_seconds
+        timings.queue += ended - sent - timings.recall - timings.estimate
+        timings.total = ended - began
         return RouteReply(
             decided.decision, router.name, decided.revision, timings, prompt.truncated
         )
@@ -96,27 +98,24 @@ class Routing:
     def _space(self, router: ServedRouter, prompt: str | PromptVector) -> EmbeddingSpace:
         return prompt_space(self._memory, router.pool, router.served.identity, prompt)
 
-    def _decide(
+    async def _decided(
         self, router: ServedRouter, request: RouteRequest, prompt: EncodedPrompt
     ) -> _Decided:
-        began, recalling = time.perf_counter(), 0.0
-        revision = router.revision or pool_revision(self._memory, router.pool, router.router.kind)
+        vector = np.ascontiguousarray(prompt.vector)
+        if not isinstance(router.router, PoolRouter):
+            run = self._worker.run_small if router.is_quick else self._worker.run
+            return await run(_decide_by, router, request, vector)
+        # The pool may have come, or come anew, in another space since the request was checked.
+        asked = Unscored(router.router, self._space(router, request.prompt), vector)
+        revision = pool_revision(self._memory, router.pool, router.router.kind)
         try:
-            scores = self._scores(router, request, prompt)
-            recalling = scores.recall_seconds
-            decision = decide(router, request, scores, growing=router.models is None)
+            if router.is_quick:
+                scored = await self._pool_scores.run(asked)
+            else:
+                scored = (await self._worker.run(score_alike, [asked]))[0]
         except RouterUnreadyError as error:
-            decision = _fall_back(router, request, error)
-        return _Decided(decision, revision, began, time.perf_counter(), recalling)
-
-    def _scores(
-        self, router: ServedRouter, request: RouteRequest, prompt: EncodedPrompt
-    ) -> RouterScores:
-        vectors = np.ascontiguousarray(prompt.vector)[None]
-        if isinstance(router.router, _OVER_POOLS):
-            # The pool may have come, or come anew, in another space since the request was checked.
-            return router.router.score(vectors, self._space(router, request.prompt))
-        return router.router.score(vectors)
+            return _Decided(_fall_back(router, request, error), revision, 0.0, 0.0)
+        return _decide(router, request, scored, revision)
 
 
 class RoutingPipeline:
@@ -140,6 +139,25 @@ class RoutingPipeline:
         """
         with self._routers.use(request.router) as router:
             return await self._routing.route(router, request)
+
+
+def _decide_by(
+    router: ServedRouter, request: RouteRequest, vector: NDArray[np.float32]
+) -> _Decided:
+    began = time.perf_counter()
+    scores = router.router.score(vector[None])
+    scored = Scored(scores, time.perf_counter() - began)
+    return _decide(router, request, scored, router.revision)
+
+
+def _decide(router: ServedRouter, request: RouteRequest, scored: Scored, revision: str) -> _Decided:
+    began, recall = time.perf_counter(), scored.scores.recall_seconds
+    try:
+        decision = decide(router, request, scored.scores, growing=router.models is None)
+    except RouterUnreadyError as error:
+        decision = _fall_back(router, request, error)
+    estimate = scored.seconds - recall + time.perf_counter() - began
+    return _Decided(decision, revision, recall, estimate)
 
 
 def _fall_back(router: ServedRouter, request: RouteRequest, error: RouterUnreadyError) -> Decision:

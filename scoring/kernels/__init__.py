@@ -8,6 +8,7 @@ from scoring.kernels.cosines import cosines
 from scoring.kernels.measure import measure
 from scoring.kernels.recall import copy_rows, find_slots, squared_norm
 from scoring.kernels.request import estimate
+from scoring.kernels.solve import solve_each
 
 
 def row_contrasts(row: NDArray[np.float32], voters: int) -> NDArray[np.float64]:
@@ -42,6 +43,7 @@ def warm_up() -> None:
     noise, weight = np.zeros(3), np.zeros(3)
     order, used = np.zeros(3, np.int64), np.zeros(3, np.int64)
     estimate(totals, pairs[None], 3, pairs, voters, 3, noise, weight, order, used)
+    solve_each(pairs[None], np.ones(1, np.int64), 3, noise[None], used[:1])
 
 
 def _warm_up_recall(vectors: NDArray[np.float32], seqs: NDArray[np.int64]) -> None:

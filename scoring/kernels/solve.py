@@ -10,7 +10,7 @@ connected component of it determines its noise exactly if it has an odd cycle.
 import numpy as np
 
 from scoring.kernels.compilation import request_kernel
-from scoring.kernels.contrasts import Floats, Integers, column
+from scoring.kernels.contrasts import Floats, Integers, Row, column
 
 
 @request_kernel
@@ -147,3 +147,38 @@ def solve_noise(sums: Floats, counts: Integers, voters: int) -> Floats:
     for voter in range(voters):
         noise[voter] = noise[voter] if known[voter] == 1 else np.nan
     return noise
+
+
+@request_kernel
+def solve_each(rows: Row, ends: Integers, voters: int, noise: Floats, usable: Integers) -> bool:
+    """Solves for the noise of several neighbourhoods of one pool, in a single call.
+
+    Args:
+        rows: (m, V(V-1)/2) float32 squared distances of the samples of one neighbourhood after
+            the other, NaN where a pair is missing.
+        ends: (n,) where the rows of each neighbourhood end.
+        voters: V.
+        noise: (n, V) takes the noise variances, as `solve_noise` has them.
+        usable: (n,) takes how many samples of each have any pair.
+
+    Returns:
+        Whether all are squared distances or NaN. If not, what is filled in means nothing.
+    """
+    begin, sound = 0, True
+    for place in range(ends.shape[0]):
+        sums = np.zeros(rows.shape[1])
+        counts = np.zeros(rows.shape[1], np.int64)
+        usable[place] = 0
+        for sample in range(begin, ends[place]):
+            told = 0
+            for cell in range(rows.shape[1]):
+                distance = rows[sample, cell]
+                if not np.isnan(distance):
+                    sound &= (distance >= 0) & (distance < np.inf)
+                    sums[cell] += distance
+                    counts[cell] += 1
+                    told = 1
+            usable[place] += told
+        noise[place] = solve_noise(sums, counts, voters)
+        begin = ends[place]
+    return sound

@@ -17,7 +17,7 @@ from scoring.memory.outcomes.values import (
     StoredOutcome,
 )
 from scoring.memory.pool import Pool
-from scoring.memory.validation import own_prompt, own_prompts, pool_not_found
+from scoring.memory.validation import own_prompts, pool_not_found
 from scoring.memory.values import EmbeddingSpace, PoolDescription, StoredSample
 
 
@@ -174,8 +174,26 @@ class MemoryReader:
             SpaceMismatchError: The pool has another space.
             InvalidArrayError: The prompt has another shape or is not finite, or k is negative.
         """
+        return self.recall_outcomes_each(pool, space, [prompt], k)[0]
+
+    def recall_outcomes_each(
+        self, pool: str, space: EmbeddingSpace, prompts: Sequence[NDArray[np.float32]], k: int
+    ) -> list[OutcomeNeighbourhood]:
+        """The same for n prompts together, which takes less than one after the other.
+
+        Args:
+            pool: Name of the pool.
+            space: Where the vectors of the prompts live.
+            prompts: n of (d,) float32, one or more.
+            k: Most prompts with outcomes to recall for each; 0 or more.
+
+        Raises:
+            PoolNotFoundError: As `recall_outcomes`, and so are the others.
+            SpaceMismatchError: The pool has another space.
+            InvalidArrayError: A prompt has another shape or is not finite, or k is negative.
+        """
         found = self._asked(pool, space, k)
-        return found.outcomes.recall(own_prompt(prompt, space.dimension), k)
+        return found.outcomes.recall(own_prompts(prompts, space.dimension), k)
 
     def outcome_totals(self, pool: str) -> OutcomeTotals:
         """Sums over every live outcome of a pool.

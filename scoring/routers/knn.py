@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.errors import InvalidArrayError, PoolNotFoundError, RouterUnreadyError
-from scoring.memory import EmbeddingSpace, Memory
+from scoring.memory import EmbeddingSpace, Memory, OutcomeNeighbourhood
 from scoring.routers.recalled import PromptScores, together
 from scoring.routers.validation import as_vectors, require_at_least
 from scoring.routers.values import RouterScores
@@ -81,21 +81,21 @@ class OutcomeRouter:
             space = space or self._memory.space(self._pool)
             vectors = as_vectors(prompts, field="prompts", each="prompt", dimension=space.dimension)
             means = self._means()
-            return together([self._score(space, vector, means) for vector in vectors])
+            began = time.perf_counter()
+            nearby = self._memory.recall_outcomes_each(
+                self._pool, space, list(vectors), self._neighbours
+            )
+            recall = time.perf_counter() - began
+            return together([self._score(each, means) for each in nearby], recall)
         except PoolNotFoundError:
             raise self._unready() from None
 
-    def _score(
-        self, space: EmbeddingSpace, prompt: NDArray[np.float32], means: Mapping[str, float]
-    ) -> PromptScores:
-        began = time.perf_counter()
-        nearby = self._memory.recall_outcomes(self._pool, space, prompt, self._neighbours)
-        recall = time.perf_counter() - began
+    def _score(self, nearby: OutcomeNeighbourhood, means: Mapping[str, float]) -> PromptScores:
         mean = np.array([means.get(model, np.nan) for model in nearby.models], np.float64)
         sums = nearby.quality_sums.sum(axis=0) + self._pseudo * mean
         counts = nearby.counts.sum(axis=0) + self._pseudo
         scores = np.divide(sums, counts, out=np.full(mean.shape, np.nan), where=counts > 0)
-        return PromptScores(nearby.models, scores, len(nearby.counts), recall)
+        return PromptScores(nearby.models, scores, len(nearby.counts))
 
     def _means(self) -> dict[str, float]:
         """The mean quality of every model that has outcomes."""

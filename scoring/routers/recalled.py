@@ -17,21 +17,23 @@ class PromptScores:
         models: Names of the K models.
         scores: (K,) float64, NaN where nothing is known.
         neighbours: Samples that they rest on.
-        recall_seconds: That finding them took.
         fallback: Why the router did otherwise, absent where it didn't.
     """
 
     models: tuple[str, ...]
     scores: NDArray[np.float64]
     neighbours: int
-    recall_seconds: float
     fallback: RouterFallback | None = None
 
 
-def together(prompts: Sequence[PromptScores]) -> RouterScores:
+def together(prompts: Sequence[PromptScores], recall_seconds: float) -> RouterScores:
     """Puts the scores of n prompts into one table.
 
-    A pool may learn of a model between two prompts: they are matched by name.
+    A prompt for which the whole pool was taken may have other models: they are matched by name.
+
+    Args:
+        prompts: The scores of each.
+        recall_seconds: That finding what they rest on took.
     """
     models = tuple(dict.fromkeys(model for prompt in prompts for model in prompt.models))
     place = {model: column for column, model in enumerate(models)}
@@ -44,5 +46,5 @@ def together(prompts: Sequence[PromptScores]) -> RouterScores:
         neighbours_used=np.array([prompt.neighbours for prompt in prompts], np.int64),
         voters_used=np.count_nonzero(~np.isnan(scores), axis=1).astype(np.int64),
         fallback=tuple(prompt.fallback for prompt in prompts),
-        recall_seconds=sum(prompt.recall_seconds for prompt in prompts),
+        recall_seconds=recall_seconds,
     )

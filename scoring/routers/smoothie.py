@@ -6,12 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.errors import PoolNotFoundError, RouterUnreadyError
-from scoring.estimator import noise_of_neighbourhood, noise_of_totals
+from scoring.estimator import noise_of_neighbourhoods, noise_of_totals
 from scoring.evidence import Totals
 from scoring.memory import EmbeddingSpace, Memory
 from scoring.routers.recalled import PromptScores, together
 from scoring.routers.validation import as_vectors, require_at_least
 from scoring.routers.values import RouterFallback, RouterScores
+
+Floats = NDArray[np.float64]
 
 
 class SmoothieRouter:
@@ -75,30 +77,34 @@ class SmoothieRouter:
         try:
             space = space or self._memory.space(self._pool)
             vectors = as_vectors(prompts, field="prompts", each="prompt", dimension=space.dimension)
-            return together([self._score(space, vector) for vector in vectors])
+            began = time.perf_counter()
+            nearby = self._memory.recall_each(
+                self._pool, space, list(vectors), self._neighbours, [""] * len(vectors)
+            )
+            recall = time.perf_counter() - began
+            noise, usable = noise_of_neighbourhoods(nearby)
+            voters = nearby[0].voters
+            scored = zip(noise, usable.tolist(), strict=True)
+            return together([self._score(space, voters, *each) for each in scored], recall)
         except PoolNotFoundError:
             raise self._unready() from None
 
-    def _score(self, space: EmbeddingSpace, prompt: NDArray[np.float32]) -> PromptScores:
-        began = time.perf_counter()
-        nearby = self._memory.recall(self._pool, space, prompt, self._neighbours)
-        recall = time.perf_counter() - began
-        usable = int(np.count_nonzero((~np.isnan(nearby.rows)).any(axis=1)))
-        noise = noise_of_neighbourhood(nearby)
-        if usable >= self._least and not np.isnan(noise).all():
-            return PromptScores(nearby.voters, -noise, usable, recall)
-        return self._score_globally(space, recall, self._why(usable))
-
-    def _score_globally(
-        self, space: EmbeddingSpace, recall: float, why: RouterFallback
+    def _score(
+        self, space: EmbeddingSpace, voters: tuple[str, ...], noise: Floats, usable: int
     ) -> PromptScores:
+        """The scores of one prompt, from the noise (V,) of so many samples nearby."""
+        if usable >= self._least and not np.isnan(noise).all():
+            return PromptScores(voters, -noise, usable)
+        return self._score_globally(space, self._why(usable))
+
+    def _score_globally(self, space: EmbeddingSpace, why: RouterFallback) -> PromptScores:
         totals = self._totals(space)
         noise = noise_of_totals(totals)
         known = ~np.isnan(noise)
         if not known.any():
             raise self._unready()
         samples = int(totals.voter_samples[known].max())
-        return PromptScores(totals.voters, -noise, samples, recall, why)
+        return PromptScores(totals.voters, -noise, samples, why)
 
     def _totals(self, space: EmbeddingSpace) -> Totals:
         return self._memory.totals(self._pool, space)

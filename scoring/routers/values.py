@@ -39,3 +39,17 @@ class RouterScores:
     voters_used: NDArray[np.int64]
     fallback: tuple[RouterFallback | None, ...]
     recall_seconds: float = 0.0
+
+    def each(self) -> "list[RouterScores]":
+        """The scores of every prompt by itself; what was recalled, was recalled for all of them."""
+        return [
+            RouterScores(
+                self.models,
+                self.scores[place : place + 1],
+                self.neighbours_used[place : place + 1],
+                self.voters_used[place : place + 1],
+                self.fallback[place : place + 1],
+                self.recall_seconds,
+            )
+            for place in range(len(self.scores))
+        ]

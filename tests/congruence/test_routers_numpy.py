@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from scoring import Neighbourhood, noise_of_neighbourhood, pair_count
+from scoring import Neighbourhood, noise_of_neighbourhoods, pair_count
+from scoring.errors import InvalidArrayError
 from scoring.memory import EmbeddingSpace
 from scoring.memory.outcomes.values import OutcomeNeighbourhood, OutcomeTotals
 from scoring.routers import (
@@ -77,11 +78,16 @@ def neighbourhoods(draw):
     return Neighbourhood(names, rows, np.zeros(samples, np.float32))
 
 
-@given(neighbourhoods())
+@given(st.lists(neighbourhoods(), min_size=1, max_size=4))
 @settings(max_examples=120)
-def test_noise_of_a_neighbourhood_equals_least_squares_over_its_samples(nearby):
-    found = -noise_of_neighbourhood(nearby)
-    np.testing.assert_allclose(found, neighbourhood_scores(nearby), atol=1e-9)
+def test_noise_of_neighbourhoods_equals_least_squares_over_the_samples_of_each(nearby):
+    alike = [each for each in nearby if each.voters == nearby[0].voters]
+    noise, usable = noise_of_neighbourhoods(alike)
+    np.testing.assert_allclose(-noise, [neighbourhood_scores(each) for each in alike], atol=1e-9)
+    told = [sum(not np.isnan(row).all() for row in each.rows) for each in alike]
+    assert usable.tolist() == told
+    for each, row in zip(alike, noise, strict=True):
+        np.testing.assert_array_equal(noise_of_neighbourhoods([each])[0][0], row)
 
 
 @given(neighbourhoods(), SEEDS)
@@ -89,9 +95,18 @@ def test_noise_of_a_neighbourhood_equals_least_squares_over_its_samples(nearby):
 def test_the_order_of_neighbours_does_not_matter(nearby, seed):
     order = np.random.default_rng(seed).permutation(len(nearby.rows))
     moved = Neighbourhood(nearby.voters, nearby.rows[order], nearby.squared_distances)
-    np.testing.assert_allclose(
-        noise_of_neighbourhood(moved), noise_of_neighbourhood(nearby), atol=1e-12
-    )
+    noise, _ = noise_of_neighbourhoods([nearby, moved])
+    np.testing.assert_allclose(noise[1], noise[0], atol=1e-12)
+
+
+@pytest.mark.parametrize("bad", [-1.0, np.inf])
+@pytest.mark.parametrize("place", [0, 1])
+def test_what_is_no_squared_distance_is_refused(bad, place):
+    rows = [np.ones((2, 3), np.float32) for _ in range(2)]
+    rows[place][1, 2] = bad
+    nearby = [Neighbourhood(("a", "b", "c"), each, np.zeros(2, np.float32)) for each in rows]
+    with pytest.raises(InvalidArrayError, match="negative number or infinity"):
+        noise_of_neighbourhoods(nearby)
 
 
 class Ledger:
@@ -109,9 +124,10 @@ class Ledger:
         counts = [[len(each.get(model, [])) for model in self.models] for each in subjects]
         return np.array(sums).reshape(shape), np.array(counts, np.int64).reshape(shape)
 
-    def recall_outcomes(self, pool, space, prompt, k):
+    def recall_outcomes_each(self, pool, space, prompts, k):
         near = self.subjects[:k]
-        return OutcomeNeighbourhood(self.models, *self._sums(near), np.zeros(len(near), np.float32))
+        distances = np.zeros(len(near), np.float32)
+        return [OutcomeNeighbourhood(self.models, *self._sums(near), distances) for _ in prompts]
 
     def outcome_totals(self, pool):
         sums, counts = self._sums(self.subjects)

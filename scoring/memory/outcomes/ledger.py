@@ -1,6 +1,7 @@
 """The outcomes of one pool in memory: what requests read while the writer adds to them."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,13 +53,18 @@ class Ledger:
         """How many outcomes are live. The caller holds the lock."""
         return int(self._table.totals()[1].sum())
 
-    def recall(self, prompt: NDArray[np.float32], k: int) -> OutcomeNeighbourhood:
-        """The subjects nearest to a prompt (d,), at most `k`."""
+    def recall(self, prompts: NDArray[np.float32], k: int) -> list[OutcomeNeighbourhood]:
+        """The subjects nearest to each of some prompts (n, d), at most `k`."""
         with self._lock.read():
-            near = self.neighbours.search(prompt[None], k)
-            slots, squared, _ = self._slots.nearest(prompt[None], near, k, [""])
+            near = self.neighbours.search(prompts, k)
+            slots, squared, ends = self._slots.nearest(prompts, near, k, [""] * len(prompts))
             sums, counts = self._table.rows(slots)
-            return OutcomeNeighbourhood(self.models, sums, counts, squared)
+            return [
+                OutcomeNeighbourhood(
+                    self.models, sums[begin:end], counts[begin:end], squared[begin:end]
+                )
+                for begin, end in pairwise([0, *ends])
+            ]
 
     def totals(self) -> OutcomeTotals:
         """Sums over every live subject."""

@@ -28,6 +28,22 @@ def tally(memory, pool="pool"):
     )
 
 
+def test_prompts_that_are_asked_for_together_recall_what_each_does_alone(
+    opened, space, outcome, sample
+):
+    for number in range(40):
+        opened.record("pool", space, outcome(number)).result(30)
+    prompts = [sample(number).prompt for number in (3, 50, 3, 17)]
+    together = opened.recall_outcomes_each("pool", space, prompts, 5)
+    assert len(together) == 4
+    for prompt, found in zip(prompts, together, strict=True):
+        alone = opened.recall_outcomes("pool", space, prompt, 5)
+        assert found.models == alone.models
+        for name in ("quality_sums", "counts", "squared_distances"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(alone, name))
+            assert len(getattr(found, name)) == 5
+
+
 def test_an_outcome_is_recalled_at_once(opened, space, outcome):
     for number in range(50):
         wanted = outcome(number, model=f"m{number % 3}")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import scoring
-from scoring import noise_of_neighbourhood, noise_of_totals
+from scoring import noise_of_neighbourhoods, noise_of_totals
 from scoring.errors import InvalidArrayError, RouterUnreadyError
 from scoring.kernels.solve import solve_noise
 from scoring.routers import SmoothieRouter
@@ -34,7 +34,7 @@ def test_the_scores_are_what_the_estimator_says_of_the_neighbours(traffic, route
     prompt = traffic.prompt(0)
     nearby = memory.recall("pool", space, prompt, 5)
     np.testing.assert_array_equal(
-        router.score(prompt[None]).scores[0], -noise_of_neighbourhood(nearby)
+        router.score(prompt[None]).scores[0], -noise_of_neighbourhoods([nearby])[0][0]
     )
 
 
@@ -86,21 +86,23 @@ def test_a_voter_that_was_not_nearby_has_no_score(traffic, router):
     assert found.voters_used.tolist() == [3, 3]
 
 
-def test_voters_that_come_between_two_prompts_are_matched_by_name(traffic, router, memory):
+def test_voters_of_the_whole_pool_are_matched_by_name(traffic, router, memory):
     traffic.learn(0, FLUENT)
-    recall = memory.recall
+    traffic.learn(1, {"ant": 0.1, "bee": 0.5})
+    recall = memory.recall_each
 
     def recall_and_learn(*args):
         found = recall(*args)
-        if "dog" not in router.models():
-            traffic.learn(1, {"dog": 1.0} | CODING)
+        traffic.learn(1, {"dog": 1.0} | CODING)
         return found
 
-    memory.recall = recall_and_learn
+    memory.recall_each = recall_and_learn
     found = router.score(np.stack([traffic.prompt(0), traffic.prompt(1)]))
     assert found.models == ("ant", "bee", "cat", "dog")
-    assert np.isnan(found.scores[0]).tolist() == [False, False, False, True]
-    np.testing.assert_allclose(found.scores[1], [-2.0, -0.5, -0.1, -1.0], atol=1e-6)
+    assert [each and each.reason for each in found.fallback] == [None, "NOISE_UNIDENTIFIED"]
+    assert np.isnan(found.scores).tolist() == [[False, False, False, True], [False] * 4]
+    whole = memory.totals("pool", memory.space("pool"))
+    np.testing.assert_array_equal(found.scores[1], -noise_of_totals(whole))
 
 
 def test_what_is_learned_counts_at_once(traffic, router):
@@ -132,13 +134,13 @@ def test_fewer_than_three_models_cannot_be_told_apart(router, traffic, noise):
 
 def test_a_pool_deleted_meanwhile_is_not_ready(router, traffic, memory):
     traffic.learn(0, FLUENT)
-    recall = memory.recall
+    recall = memory.recall_each
 
     def delete_and_recall(*args):
         memory.delete("pool").result(30)
         return recall(*args)
 
-    memory.recall = delete_and_recall
+    memory.recall_each = delete_and_recall
     with pytest.raises(RouterUnreadyError):
         router.score(traffic.prompt(0)[None])
 

@@ -66,10 +66,10 @@ def number_of(recalled):
 async def together(recalls, memory, first, others):
     """Recalls the first, and the others while it is in the thread."""
     memory.go_on.clear()
-    tasks = [asyncio.ensure_future(recalls.recall(first))]
+    tasks = [asyncio.ensure_future(recalls.run(first))]
     while not memory.calls:
         await asyncio.sleep(0.001)
-    tasks += [asyncio.ensure_future(recalls.recall(each)) for each in others]
+    tasks += [asyncio.ensure_future(recalls.run(each)) for each in others]
     await asyncio.sleep(0)
     memory.go_on.set()
     return await asyncio.gather(*tasks, return_exceptions=True)
@@ -78,7 +78,7 @@ async def together(recalls, memory, first, others):
 async def test_one_that_is_alone_is_asked_at_once_but_for_one_in_a_while(memory, thread):
     recalls = Recalls(memory, thread, lambda: True)
     for number in range(256):
-        assert number_of(await recalls.recall(asked(number))) == number
+        assert number_of(await recalls.run(asked(number))) == number
     assert memory.calls.count((False, 1)) == 2
     assert memory.calls.count((True, 1)) == 254
 
@@ -93,15 +93,15 @@ async def test_what_comes_while_others_are_recalled_goes_together(memory, thread
 async def test_once_they_come_together_they_go_together_until_they_come_one_by_one(memory, thread):
     recalls = Recalls(memory, thread, lambda: True)
     for _ in range(127):
-        await recalls.recall(asked(0))
+        await recalls.run(asked(0))
     memory.calls.clear()
     await together(recalls, memory, asked(0), [asked(1), asked(2)])
     assert memory.calls == [(False, 1), (False, 2)]
-    pair = recalls.recall(asked(3)), recalls.recall(asked(4))
+    pair = recalls.run(asked(3)), recalls.run(asked(4))
     assert [number_of(each) for each in await asyncio.gather(*pair)] == [3, 4]
     assert memory.calls[2:] == [(False, 2)]
     for _ in range(20):
-        await recalls.recall(asked(5))
+        await recalls.run(asked(5))
     assert memory.calls[3:] == 8 * [(False, 1)] + 12 * [(True, 1)]
 
 
@@ -136,16 +136,16 @@ async def test_a_bad_one_fails_alone(memory, thread):
 async def test_one_that_is_given_up_holds_up_nobody(memory, thread):
     recalls = Recalls(memory, thread, lambda: False)
     memory.go_on.clear()
-    first, second, third = (asyncio.ensure_future(recalls.recall(asked(n))) for n in range(3))
+    first, second, third = (asyncio.ensure_future(recalls.run(asked(n))) for n in range(3))
     while not memory.calls:
         await asyncio.sleep(0.001)
-    waiting = asyncio.ensure_future(recalls.recall(asked(3)))
+    waiting = asyncio.ensure_future(recalls.run(asked(3)))
     await asyncio.sleep(0)
     second.cancel()
     waiting.cancel()
     memory.go_on.set()
     assert (number_of(await first), number_of(await third)) == (0, 2)
-    assert number_of(await recalls.recall(asked(4))) == 4
+    assert number_of(await recalls.run(asked(4))) == 4
     assert memory.calls == [(False, 3), (False, 1)]
 
 
@@ -153,9 +153,9 @@ async def test_what_waits_when_the_thread_is_shut_down_is_cancelled(memory):
     thread = ThreadPoolExecutor(1)
     recalls, hold = Recalls(memory, thread, lambda: False), threading.Event()
     thread.submit(hold.wait, 30)
-    sent = asyncio.ensure_future(recalls.recall(asked(0)))
+    sent = asyncio.ensure_future(recalls.run(asked(0)))
     await asyncio.sleep(0.01)
-    behind = asyncio.ensure_future(recalls.recall(asked(1)))
+    behind = asyncio.ensure_future(recalls.run(asked(1)))
     await asyncio.sleep(0.01)
     thread.shutdown(wait=False, cancel_futures=True)
     hold.set()
@@ -168,10 +168,10 @@ async def test_what_was_found_before_the_thread_is_shut_down_is_told(memory):
     thread = ThreadPoolExecutor(1)
     recalls = Recalls(memory, thread, lambda: False)
     memory.go_on.clear()
-    first = asyncio.ensure_future(recalls.recall(asked(0)))
+    first = asyncio.ensure_future(recalls.run(asked(0)))
     while not memory.calls:
         await asyncio.sleep(0.001)
-    second = asyncio.ensure_future(recalls.recall(asked(1)))
+    second = asyncio.ensure_future(recalls.run(asked(1)))
     await asyncio.sleep(0)
     thread.shutdown(wait=False)
     memory.go_on.set()
@@ -179,14 +179,14 @@ async def test_what_was_found_before_the_thread_is_shut_down_is_told(memory):
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(second, 30)
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(recalls.recall(asked(2)), 30)
+        await asyncio.wait_for(recalls.run(asked(2)), 30)
 
 
 async def test_one_that_has_gone_before_it_was_sent_is_not_searched_for(memory, thread):
     recalls = Recalls(memory, thread, lambda: False)
-    gone = asyncio.ensure_future(recalls.recall(asked(0)))
+    gone = asyncio.ensure_future(recalls.run(asked(0)))
     await asyncio.sleep(0)
     gone.cancel()
     await asyncio.sleep(0.02)
-    assert number_of(await recalls.recall(asked(1))) == 1
+    assert number_of(await recalls.run(asked(1))) == 1
     assert memory.calls == [(False, 1)]

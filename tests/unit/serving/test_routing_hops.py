@@ -12,6 +12,7 @@ from scoring.memory import EmbeddingSpace, Memory, MemorySettings, NewOutcome, N
 from scoring.policies import Budget, Policy, Threshold
 from scoring.routers import CosineRouter, OutcomeRouter, SmoothieRouter
 from server.encoding import EncoderIdentity, ServedEncoder
+from server.pool_scores import PoolScores
 from server.requests import PromptVector, RouteRequest
 from server.routers.settings import (
     ArtefactRouterSettings,
@@ -63,6 +64,10 @@ def worker(threads):
     return EstimateWorker(threads, lambda: False)
 
 
+def routing_over(memory, worker):
+    return Routing(memory, worker, PoolScores(worker._thread, lambda: False))
+
+
 def over_pool(memory, kind, encoder, **section) -> ServedRouter:
     settings, router = KINDS[kind]
     served = ServedEncoder(encoder, EncoderIdentity("rev", 2, 8))
@@ -110,13 +115,13 @@ async def test_a_pool_that_comes_in_another_space_meanwhile_is_not_asked(
         fill(memory)
     router = over_pool(memory, kind, Encoder(recreate), fallback="a")
     with pytest.raises(SpaceMismatchError):
-        await Routing(memory, worker).route(router, request())
+        await routing_over(memory, worker).route(router, request())
 
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_what_a_pool_router_spends_on_recall_is_told(memory, worker, kind):
     fill(memory)
-    reply = await Routing(memory, worker).route(over_pool(memory, kind, Encoder()), request())
+    reply = await routing_over(memory, worker).route(over_pool(memory, kind, Encoder()), request())
     timings = reply.timings
     assert timings.recall > 0
     assert timings.estimate > 0
@@ -133,7 +138,7 @@ async def test_waiting_for_the_estimate_thread_is_queueing(memory, threads, work
     threads.submit(block)
     busy.wait(30)
     vector = PromptVector(np.ones(2, np.float32), OURS.id)
-    call = asyncio.create_task(Routing(memory, worker).route(trained(None), request(vector)))
+    call = asyncio.create_task(routing_over(memory, worker).route(trained(None), request(vector)))
     await asyncio.sleep(0.2)
     free.set()
     timings = (await call).timings
@@ -150,7 +155,7 @@ async def test_waiting_for_the_estimate_thread_is_queueing(memory, threads, work
 async def test_a_request_that_allows_no_model_is_not_encoded(memory, worker, fields, error):
     encoder = Encoder()
     with pytest.raises(error) as caught:
-        await Routing(memory, worker).route(trained(encoder), request(**fields))
+        await routing_over(memory, worker).route(trained(encoder), request(**fields))
     assert caught.value.field == "denied"
     assert encoder.encoded == 0
 
@@ -160,7 +165,7 @@ async def test_a_router_without_its_pool_and_a_fallback_does_not_encode(memory, 
     encoder = Encoder()
     router = over_pool(memory, "knn", encoder, **section)
     with pytest.raises(RouterUnreadyError, match="'p'"):
-        await Routing(memory, worker).route(router, request(denied=frozenset(["denied"])))
+        await routing_over(memory, worker).route(router, request(denied=frozenset(["denied"])))
     assert encoder.encoded == 0
 
 
@@ -176,7 +181,7 @@ async def test_a_router_without_its_pool_and_a_fallback_does_not_encode(memory, 
 )
 async def test_an_unready_router_falls_back_within_the_policy(memory, worker, rule, costs, allowed):
     router = over_pool(memory, "knn", Encoder(), fallback="f", costs=costs)
-    call = Routing(memory, worker).route(router, request(policy=Policy(rule)))
+    call = routing_over(memory, worker).route(router, request(policy=Policy(rule)))
     if allowed:
         decision = (await call).decision
         assert (decision.model, decision.abstained) == ("f", True)
@@ -188,7 +193,7 @@ async def test_an_unready_router_falls_back_within_the_policy(memory, worker, ru
 
 async def test_candidates_that_a_pool_does_not_know_yet_are_left_out(memory, worker):
     fill(memory)
-    routing = Routing(memory, worker)
+    routing = routing_over(memory, worker)
     router = over_pool(memory, "knn", Encoder())
     reply = await routing.route(router, request(candidates=("new", "a")))
     assert reply.decision.model == "a"
