@@ -30,7 +30,7 @@ class CrowdRuns:
         Args:
             output: Name of the one that is wanted.
             feed: The inputs by name.
-            crowded: There are other runs for the other cores.
+            crowded: Other threads run it at the same time, or soon.
         """
         session = self._single if crowded else self._whole
         (result,) = session.run([output], feed)

@@ -138,7 +138,7 @@ class SentenceEncoder:
 
         Args:
             tokens: Of n texts.
-            crowded: Others wait to be encoded by other threads at the same time.
+            crowded: Other threads encode at the same time, or soon.
 
         Returns:
             (n, d) in the order of the texts, unit norm, C-contiguous. A text that

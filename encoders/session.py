@@ -137,7 +137,7 @@ class Network:
         Args:
             ids: (n, t) token ids.
             mask: (n, t), 1 for a token.
-            crowded: There are other runs for the other cores.
+            crowded: Other threads run it at the same time, or soon.
 
         Returns:
             What `pooled` says.

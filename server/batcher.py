@@ -34,6 +34,10 @@ class TokenEncoder(Protocol):
     def dimension(self) -> int:
         """Number of coordinates of a vector."""
 
+    @property
+    def max_tokens(self) -> int:
+        """Tokens that are read of a text."""
+
     def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
         """Splits texts into tokens."""
 
@@ -43,7 +47,7 @@ class TokenEncoder(Protocol):
     def encode_tokens(
         self, tokens: Sequence[Tokens], *, crowded: bool = False
     ) -> NDArray[np.float32]:
-        """Turns tokens into vectors, shape (n, d); crowded where others wait, for other threads."""
+        """Turns tokens into vectors, shape (n, d); crowded where other threads encode as well."""
 
 
 class EncodeBatcher:
@@ -70,6 +74,7 @@ class EncodeBatcher:
         self._waiting = Waiting(batch_tokens, encoder.cut)
         self._alone: deque[Ticket] = deque()
         self._closed = False
+        self._busy = 0
         self._begun = 0
         self._gone = 0
         # These belong to the event loop.
@@ -123,7 +128,8 @@ class EncodeBatcher:
         """
         if not texts:
             return EncodedTexts.none(self._encoder.dimension)
-        guess = sum(len(text) // _CHARACTERS_PER_TOKEN + 2 for text in texts)
+        most = self._encoder.max_tokens
+        guess = sum(min(len(text) // _CHARACTERS_PER_TOKEN + 2, most) for text in texts)
         self.backlog.require_time(guess, seconds_left())
         ticket = Ticket(texts, asyncio.get_running_loop().create_future(), guess)
         del texts  # they may be large, and the wait for a batch long
@@ -190,8 +196,10 @@ class EncodeBatcher:
 
     def _encode_all(self) -> None:
         pace = Pace(self.backlog)
+        run: list[Unit] = []
         while True:
             with self._changed:
+                self._busy -= bool(run)
                 if not self._waiting:
                     pace.end()
                     self._changed.wait_for(lambda: self._waiting or self._alone or self._closed)
@@ -201,13 +209,15 @@ class EncodeBatcher:
                 alone = self._alone.popleft() if self._alone else None
                 run = [] if alone else self._waiting.next_run()
                 self._begun += bool(run)
-                more = bool(self._waiting)
-                if more:
+                self._busy += bool(run)
+                if self._waiting:
                     self._changed.notify()
+                # Who waits has another thread soon, if there is one.
+                others = self._busy > 1 or bool(self._waiting)
             if alone:
                 self._tokenise(alone)
             elif run:
-                self._encode_run(run, pace, crowded=more)
+                self._encode_run(run, pace, crowded=others and self._batches > 1)
 
     def _encode_run(self, run: list[Unit], pace: Pace, *, crowded: bool) -> None:
         loop = run[0].ticket.future.get_loop()

@@ -16,8 +16,9 @@ class Waiting:
     """Forms batches of what waits, and hands them out run by run.
 
     Requests take turns of a few hundred tokens: most are served whole and in the order in which
-    they came, and a long one, which takes more turns, does not hold up the others. Who comes
-    while the runs of a batch are handed out is in the next batch, however short.
+    they came, and a long one, which takes more turns, does not hold up the others. The runs of a
+    batch are handed out as they are cut, shortest first, but those of one request from the
+    longest. Who comes while the runs of a batch are handed out is in the next batch, however short.
 
     Not for threads: who uses it has the lock.
 
@@ -56,8 +57,11 @@ class Waiting:
     def _cut_batch(self) -> bool:
         """Forms a batch and cuts it; returns whether there was anything to cut."""
         if batch := self._form_batch():
-            runs = self._cut([unit.tokens for unit in batch])
-            self._runs.extend([batch[index] for index in run] for run in runs)
+            runs = [[batch[at] for at in run] for run in self._cut([unit.tokens for unit in batch])]
+            if all(unit.ticket is batch[0].ticket for unit in batch):
+                # Who waits for all of them has them soonest where threads end together.
+                runs.reverse()
+            self._runs.extend(runs)
         return bool(batch)
 
     def _form_batch(self) -> list[Unit]:

@@ -22,10 +22,6 @@ class LoadedEncoder(TokenEncoder, Protocol):
         """Hash of its weights, tokenizer and pooling."""
 
     @property
-    def max_tokens(self) -> int:
-        """Tokens that it reads of a text."""
-
-    @property
     def batch_tokens(self) -> int:
         """Most tokens of a batch where the settings don't say."""
 

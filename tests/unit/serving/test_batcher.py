@@ -23,6 +23,7 @@ class FakeEncoder:
     """Encodes a text of n letters as (n, first letter); waits at `gate`; fails on 'x'."""
 
     dimension = DIMENSION
+    max_tokens = 100
 
     def __init__(self) -> None:
         self.gate = threading.Event()
@@ -304,9 +305,31 @@ async def test_batches_run_beside_each_other():
     assert split.vectors.tolist() == [[1.0, ord("c")], [1.0, ord("d")]]
 
 
-async def test_a_run_is_told_whether_others_wait_for_the_other_cores():
-    encoder = FakeEncoder()
-    honest, told = encoder.encode_tokens, []
+async def test_a_run_is_told_whether_other_threads_encode_as_well():
+    encoder, told = FakeEncoder(), {}
+    honest, release = encoder.encode_tokens, threading.Event()
+
+    def encode_tokens(tokens, *, crowded=False):
+        told[chr(tokens[0].ids[0])] = crowded
+        if tokens[0].ids[0] == ord("b"):
+            assert release.wait(10)
+        return honest(tokens)
+
+    encoder.encode_tokens = encode_tokens
+    async with running(encoder, batch_tokens=1, batches=2) as batcher:
+        await batcher.encode(["a"])
+        busy = asyncio.create_task(batcher.encode(["b"]))
+        await until(lambda: "b" in told)
+        await batcher.encode(["c"])
+        release.set()
+        await busy
+        await batcher.encode(["d"])
+    assert told == {"a": False, "b": False, "c": True, "d": False}
+
+
+async def test_the_only_thread_has_all_cores_whoever_waits():
+    encoder, told = FakeEncoder(), []
+    honest = encoder.encode_tokens
 
     def encode_tokens(tokens, *, crowded=False):
         told.append(crowded)
@@ -314,9 +337,22 @@ async def test_a_run_is_told_whether_others_wait_for_the_other_cores():
 
     encoder.encode_tokens = encode_tokens
     async with running(encoder, batch_tokens=1) as batcher:
-        await batcher.encode(["a"])
-        await batcher.encode(["b", "c", "d"])
-    assert told == [False, True, True, False]
+        await batcher.encode(["a", "b", "c"])
+    assert told == [False] * 3
+
+
+async def test_a_text_counts_for_no_more_tokens_than_are_read_of_it():
+    encoder = FakeEncoder()
+    encoder.gate.clear()
+    async with running(encoder) as batcher:
+        first = asyncio.create_task(batcher.encode(["a"]))
+        await until(lambda: batcher.stuck)
+        long = asyncio.create_task(batcher.encode(["b" * 4000, "c" * 40]))
+        await asyncio.sleep(0)
+        assert batcher.backlog.tokens == 1 + 100 + 12
+        long.cancel()
+        encoder.gate.set()
+        await first
 
 
 @pytest.mark.parametrize("texts", [["aaaa"], ["aaaa", "bb"], ["x", "aaaa"]])

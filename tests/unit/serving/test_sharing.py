@@ -24,6 +24,7 @@ class FakeEncoder:
     """Encodes a text as (its length, its first letter); waits at `gate`; fails on 'x'."""
 
     dimension = 2
+    max_tokens = 100
 
     def __init__(self) -> None:
         self.gate = threading.Event()

@@ -43,6 +43,12 @@ def test_the_texts_of_a_batch_come_in_runs_of_like_length_shortest_first():
     assert [lengths_of(run) for run in handed_out(waiting)] == [[2, 3], [20, 22]]
 
 
+def test_the_texts_of_one_request_come_longest_first():
+    waiting = Waiting(100, cut)
+    waiting.add(ticket_of([20, 3, 22, 2]))
+    assert [lengths_of(run) for run in handed_out(waiting)] == [[20, 22], [2, 3]]
+
+
 def test_who_comes_while_a_batch_is_handed_out_is_in_the_next():
     waiting = Waiting(100, cut)
     for length in (20, 3):
@@ -88,7 +94,7 @@ def test_who_gave_up_is_in_no_run_and_counts_once():
     gone, here = ticket_of([3, 20, 80]), ticket_of([20])
     waiting.add(gone)
     waiting.add(here)
-    assert lengths_of(waiting.next_run()) == [3]
+    assert lengths_of(waiting.next_run()) == [20]
     gone.future.cancel()
     assert [[unit.ticket for unit in run] for run in handed_out(waiting)] == [[here]]
     assert waiting.dropped == 1
