@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
+from server.errors import ShuttingDownError
+
 _Item = TypeVar("_Item")
 _Reply = TypeVar("_Reply")
 
@@ -19,7 +21,8 @@ async def answer_each(
     While `most` items are in work or wait to be sent, the stream is read no further, so that a
     caller who does not read its replies is held up by gRPC's own flow control and costs no
     memory. When this generator is closed, what is in work is cancelled. When the stream breaks (a
-    message can't be parsed) or the server drains, what is in work is still answered.
+    message can't be parsed) or the server drains, what is in work is still answered; then comes an
+    error, lest the caller take what has no reply for answered.
 
     Args:
         items: What the caller sends.
@@ -28,7 +31,8 @@ async def answer_each(
         draining: Set when the server goes down: nothing more is read.
 
     Raises:
-        Exception: What broke the stream, after the last reply.
+        ShuttingDownError: The server drains, and the caller had not ended the stream.
+        Exception: What else broke the stream. Either comes after the last reply.
     """
     ready: asyncio.Queue[_Reply | None] = asyncio.Queue()
     room = asyncio.Semaphore(most)
@@ -47,7 +51,7 @@ async def answer_each(
             stopping = asyncio.ensure_future(draining.wait())
             try:
                 await asyncio.wait((reading, stopping), return_when=asyncio.FIRST_COMPLETED)
-                broken = reading.exception() if reading.done() else None
+                broken = reading.exception() if reading.done() else _going_down()
             finally:
                 reading.cancel()
                 stopping.cancel()
@@ -64,3 +68,9 @@ async def answer_each(
             raise broken
     finally:
         working.cancel()
+
+
+def _going_down() -> ShuttingDownError:
+    return ShuttingDownError(
+        "The server is shutting down; send what has no reply yet to another, or again later."
+    )

@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from server.errors import ShuttingDownError
 from server.services import streams
 
 
@@ -124,6 +125,38 @@ async def test_a_server_that_drains_answers_what_is_in_work_and_reads_no_more():
         await asyncio.sleep(0.01)
         return number
 
+    seen = []
     async with asyncio.timeout(5):
         replies = streams.answer_each(open_ended(), answer, 4, draining)
-        assert [reply async for reply in replies] == [1]
+        with pytest.raises(ShuttingDownError):  # noqa: PT012  what came before it counts too
+            async for reply in replies:
+                seen.append(reply)  # noqa: PERF401  a comprehension would lose them
+    assert seen == [1]
+
+
+async def test_a_stream_that_its_caller_had_ended_ends_well_though_the_server_drains():
+    draining = asyncio.Event()
+
+    async def answer(number: int) -> int:
+        draining.set()
+        await asyncio.sleep(0.01)
+        return number
+
+    replies = streams.answer_each(numbers(2), answer, 4, draining)
+    assert sorted([reply async for reply in replies]) == [0, 1]
+
+
+async def test_what_was_read_and_found_no_room_before_a_drain_is_told_of():
+    draining, seen = asyncio.Event(), []
+
+    async def answer(number: int) -> int:
+        await asyncio.sleep(0.01)
+        draining.set()
+        await asyncio.sleep(0.01)
+        return number
+
+    async with asyncio.timeout(5):
+        with pytest.raises(ShuttingDownError):  # noqa: PT012  likewise
+            async for reply in streams.answer_each(numbers(3), answer, 1, draining):
+                seen.append(reply)  # noqa: PERF401  likewise
+    assert seen == [0]
