@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextvars import Context
 from typing import Any, TypeVar
 
 import structlog
@@ -21,28 +22,33 @@ class Parts:
 
     def __init__(self, group: asyncio.TaskGroup) -> None:
         self._group = group
+        self._stopped = False
         self._running: set[asyncio.Task[Any]] = set()
 
     def start(
         self, name: str, life: Callable[[], Coroutine[Any, Any, _Result]]
     ) -> asyncio.Task[_Result]:
-        """Starts a part, and returns its task.
+        """Starts a part, and returns its task. It inherits nothing of the request that asks for it.
 
         Raises:
             CancelledError: Another part died: the process is going down.
         """
         supervised = _supervised(name, life)
         try:
-            task = self._group.create_task(supervised)
+            # A deadline in it would be that of all that the part ever does.
+            task = self._group.create_task(supervised, context=Context())
         except RuntimeError:
             supervised.close()
             raise asyncio.CancelledError from None
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        if self._stopped:
+            task.cancel()
         return task
 
     def stop(self) -> None:
-        """Cancels every part that runs."""
+        """Cancels every part that runs, and those that are started from now on."""
+        self._stopped = True
         for task in tuple(self._running):
             task.cancel()
 

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 import structlog
 
+from server.calls import Call, begin, seconds_left
 from server.parts import Parts
 
 
@@ -62,3 +63,23 @@ async def test_no_part_starts_while_the_process_is_going_down():
     with pytest.raises(ExceptionGroup):
         await serve()
     assert late == ["refused"]
+
+
+async def test_a_part_that_is_started_after_the_end_is_ended_too():
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        parts = Parts(group)
+        parts.stop()
+        late = parts.start("late", lambda: asyncio.sleep(60))
+    assert late.cancelled()
+
+
+async def test_a_part_has_no_deadline_of_who_asked_for_it():
+    begin(Call("/m", "id", 0.0, 0.0))
+    assert seconds_left() is not None
+
+    async def left():
+        return seconds_left()
+
+    async with asyncio.TaskGroup() as group:
+        task = Parts(group).start("part", left)
+    assert task.result() is None
