@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeAlias, TypeVar, cast
@@ -11,7 +12,7 @@ from typing import TypeAlias, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.errors import MemoryBusyError
+from scoring.errors import MemoryBusyError, PoolNotFoundError
 from scoring.estimator import noise_of_totals
 from scoring.memory import (
     Durability,
@@ -94,12 +95,15 @@ class Pools:
     ) -> None:
         self._memory = memory
         self._calibrations = calibrations
-        self._writes_in_flight = writes_in_flight
-        self._importing = asyncio.Lock()
+        self._room = asyncio.Semaphore(writes_in_flight)
 
     def reports(self) -> list[PoolReport]:
-        """Every pool, by name."""
-        return [self._report(each) for each in self._memory.descriptions()]
+        """Every pool, by name; one that is removed meanwhile is left out."""
+        found = []
+        for each in self._memory.descriptions():
+            with suppress(PoolNotFoundError):
+                found.append(self._report(each))
+        return found
 
     def report(self, pool: str) -> PoolReport:
         """One pool.
@@ -142,7 +146,10 @@ class Pools:
     async def import_samples(
         self, pool: str, space: EmbeddingSpace, items: AsyncIterator[NewSample | NewOutcome]
     ) -> Imported:
-        """Adds samples and outcomes, one import after the other. The first creates an unknown pool.
+        """Adds samples and outcomes; the first creates an unknown pool.
+
+        What came before one that can't be added stays. All imports share the writes that may be
+        in flight, so that one whose caller is slow holds up no other.
 
         Raises:
             SpaceMismatchError: The pool lives in another embedding space.
@@ -153,15 +160,33 @@ class Pools:
         if self._memory.has(pool):
             self._memory.require_space(pool, space)
         imported = Imported()
-        writing: deque[Future[_Receipt]] = deque()
-        async with self._importing:
-            async for item in items:
-                writing.append(await self._add(pool, space, item))
-                if len(writing) >= self._writes_in_flight:
-                    imported.count(await _receipt(writing.popleft()))
-            while writing:
-                imported.count(await _receipt(writing.popleft()))
+        writing: deque[asyncio.Future[_Receipt]] = deque()
+        async for item in items:
+            writing.append(await self._write(pool, space, item))
+            while writing and writing[0].done():
+                imported.count(writing.popleft().result())
+        for receipt in writing:
+            # Shielded: a caller that is cancelled must not cancel the writer's future.
+            imported.count(await asyncio.shield(receipt))
         return imported
+
+    async def _write(
+        self, pool: str, space: EmbeddingSpace, item: NewSample | NewOutcome
+    ) -> asyncio.Future[_Receipt]:
+        """Begins to add one item, once there is room for it; its receipt makes room again."""
+        await self._room.acquire()
+        try:
+            writing = asyncio.wrap_future(await self._add(pool, space, item))
+        except BaseException:
+            self._room.release()
+            raise
+        writing.add_done_callback(self._written)
+        return writing
+
+    def _written(self, writing: asyncio.Future[_Receipt]) -> None:
+        self._room.release()
+        if not writing.cancelled():
+            writing.exception()  # nobody may be left to ask for it
 
     async def _add(
         self, pool: str, space: EmbeddingSpace, item: NewSample | NewOutcome
@@ -180,11 +205,6 @@ class Pools:
         contradicted = held is not None and held.contradicted
         noise = noise_of_totals(totals)
         return PoolReport(description, totals.voter_samples, noise, contradicted)
-
-
-async def _receipt(writing: Future[_Receipt]) -> _Receipt:
-    # Shielded: a caller that is cancelled must not cancel the writer's future.
-    return await asyncio.shield(asyncio.wrap_future(writing))
 
 
 async def _in_chunks(stored: Iterator[_Item]) -> AsyncIterator[_Item]:

@@ -6,7 +6,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.errors import InvalidArrayError, RouterUnreadyError, SpaceMismatchError
+from scoring.errors import (
+    InvalidArrayError,
+    PoolNotFoundError,
+    RouterUnreadyError,
+    SpaceMismatchError,
+)
 from scoring.memory import EmbeddingSpace, Memory
 from scoring.routers import RouterFallback
 from server.deciding import decide, may_fall_back, not_allowed, require_allowed
@@ -90,10 +95,11 @@ class Routing:
         if router.space is not None:
             if isinstance(prompt, PromptVector):
                 _require_same(router.space, prompt)
-        elif self._memory.has(router.pool):
-            self._memory.require_space(router.pool, self._space(router, prompt))
         else:
-            _fall_back(router, request, _no_pool(router.pool))
+            try:
+                self._memory.require_space(router.pool, self._space(router, prompt))
+            except PoolNotFoundError:
+                _fall_back(router, request, _no_pool(router.pool))
 
     def _space(self, router: ServedRouter, prompt: str | PromptVector) -> EmbeddingSpace:
         return prompt_space(self._memory, router.pool, router.served.identity, prompt)

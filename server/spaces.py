@@ -33,7 +33,17 @@ def is_joined(space: EmbeddingSpace) -> bool:
 
 def keeps_joined(memory: Memory, pool: str) -> bool:
     """Whether a pool is there and embeds answers together with their prompt."""
-    return memory.has(pool) and is_joined(memory.space(pool))
+    # Asked once: it may be removed at any time.
+    space = space_of(memory, pool)
+    return space is not None and is_joined(space)
+
+
+def space_of(memory: Memory, pool: str) -> EmbeddingSpace | None:
+    """Returns the space of a pool; None where there is no pool."""
+    try:
+        return memory.space(pool)
+    except PoolNotFoundError:
+        return None
 
 
 def prompt_space(
@@ -52,14 +62,16 @@ def require_pool(memory: Memory, pool: str, space: EmbeddingSpace, *, create: bo
         PoolNotFoundError: The pool is unknown and may not be created.
         SpaceMismatchError: The pool lives in another embedding space.
     """
-    if memory.has(pool):
+    try:
         memory.require_space(pool, space)
-    elif not create:
+    except PoolNotFoundError:
+        if create:
+            return
         raise PoolNotFoundError(
             f"No pool is named {pool!r} and this server creates none (memory.create_pools); "
             "name a pool that exists.",
             field="pool",
-        )
+        ) from None
 
 
 def pool_revision(memory: Memory, pool: str, kind: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import structlog
 
 from encoders import EncodersError
-from scoring.memory import EmbeddingSpace, Memory
+from scoring.memory import Memory
 from server.errors import (
     InvalidRequestError,
     OverloadedError,
@@ -25,7 +25,7 @@ from server.routers.settings import ArtefactRouterSettings, RouterSettings
 from server.routers.values import RouterReport, ServedRouter
 from server.routers.watching import Fingerprint, Watch, fingerprint
 from server.settings import Settings
-from server.spaces import pool_revision
+from server.spaces import pool_revision, space_of
 
 _log = structlog.get_logger(__name__)
 
@@ -63,7 +63,7 @@ class _Slot:
 
 
 class RouterRegistry:
-    """Holds the routers by name. Used from the event loop only.
+    """Holds the routers by name. Used from the event loop only, but for its reports.
 
     Args:
         settings: Which routers there are.
@@ -150,7 +150,7 @@ class RouterRegistry:
             revision=router.revision
             or pool_revision(self._memory, router.pool, router.router.kind),
             models=router.router.models() if router.models is None else router.models,
-            space=router.space or self._pool_space(router.pool),
+            space=router.space or space_of(self._memory, router.pool),
             loaded_at=router.loaded_at,
             last_error=slot.last_error,
         )
@@ -274,9 +274,6 @@ class RouterRegistry:
             known = some_of(sorted(self._slots))
             raise RouterNotFoundError(f"No router is named {name!r}; this server has {known}.")
         return slot
-
-    def _pool_space(self, pool: str) -> EmbeddingSpace | None:
-        return self._memory.space(pool) if self._memory.has(pool) else None
 
 
 async def _look(slot: _Slot) -> Fingerprint | None:

@@ -1,6 +1,8 @@
 """Imports: patient with a busy writer, and never in the way of live traffic."""
 
+import asyncio
 import time
+from concurrent.futures import Future
 
 import numpy as np
 import pytest
@@ -61,6 +63,63 @@ async def test_an_import_that_fails_keeps_what_it_acknowledged_and_frees_the_nex
         await pools.import_samples("p", EmbeddingSpace("other", 2), each(sample(3)))
     assert (await pools.import_samples("p", SPACE, each(sample(4)))).samples.imported == 1
     assert memory.describe("p").samples == 2
+
+
+async def test_an_import_whose_caller_is_slow_holds_up_no_other(memory):
+    pools = Pools(memory, Calibrations(memory, None), writes_in_flight=2)
+    go_on = asyncio.Event()
+
+    async def slow():
+        yield sample(1)
+        await go_on.wait()
+        yield sample(2)
+
+    first = asyncio.create_task(pools.import_samples("p", SPACE, slow()))
+    async with asyncio.timeout(10):
+        other = await pools.import_samples("q", SPACE, each(*map(sample, range(50))))
+    assert other.samples == Counts(imported=50)
+    go_on.set()
+    assert (await first).samples == Counts(imported=2)
+
+
+async def test_imports_share_what_may_be_in_flight(memory):
+    pools = Pools(memory, Calibrations(memory, None), writes_in_flight=3)
+    waiting, learn = [], memory.learn
+
+    def learn_later(pool, space, new):
+        writing = Future()
+        waiting.append((writing, pool, space, new))
+        return writing
+
+    memory.learn = learn_later
+    imports = [
+        asyncio.create_task(pools.import_samples(name, SPACE, each(*map(sample, range(9)))))
+        for name in "pq"
+    ]
+    most = 0
+    while not all(each.done() for each in imports):
+        await asyncio.sleep(0.001)
+        most = max(most, len(waiting))
+        for writing, *asked in waiting[:1]:
+            del waiting[0]
+            writing.set_result(learn(*asked).result(30))
+    assert most == 3
+    assert [task.result().samples.imported for task in imports] == [9, 9]
+
+
+async def test_a_pool_that_is_removed_meanwhile_is_not_among_the_reports(memory):
+    pools = Pools(memory, Calibrations(memory, None), writes_in_flight=3)
+    for name in ("p", "q"):
+        await pools.import_samples(name, SPACE, each(sample(1)))
+    totals = memory.totals
+
+    def remove_first(pool, space, **options):
+        if memory.has("p"):
+            memory.delete("p").result(30)
+        return totals(pool, space, **options)
+
+    memory.totals = remove_first
+    assert [report.description.name for report in pools.reports()] == ["q"]
 
 
 async def test_samples_come_back_in_order(memory):
