@@ -31,6 +31,12 @@ class InvalidRequestError(ServerError):
         super().__init__("; ".join(f"{each.field}: {each.description}" for each in violations))
         self.violations = tuple(violations)
 
+    def within(self, place: str) -> "InvalidRequestError":
+        """The same of a message that stands at this place in the request."""
+        return InvalidRequestError(
+            [Violation(f"{place}.{each.field}", each.description) for each in self.violations]
+        )
+
 
 class MalformedMessageError(ServerError):
     """The bytes of a request are not the message that the method takes."""

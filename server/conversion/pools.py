@@ -1,5 +1,7 @@
 """AdminService's pools and samples, from the wire and back."""
 
+from collections.abc import AsyncIterator
+
 import numpy as np
 
 from pointsman.v1 import admin_service_pb2 as pb
@@ -15,6 +17,7 @@ from server.conversion.checks import Checks
 from server.conversion.outcomes import import_outcome
 from server.conversion.replies import DURABILITY
 from server.conversion.times import time_of, timestamp_message
+from server.errors import InvalidRequestError
 from server.pools import Imported, PoolReport
 from server.settings import Settings
 
@@ -77,6 +80,25 @@ def import_header(
             )
     checks.raise_if_any()
     return header.pool, EmbeddingSpace(header.space.id, header.space.dimension)
+
+
+async def import_items(
+    messages: AsyncIterator[pb.ImportSamplesRequest], space: EmbeddingSpace, settings: Settings
+) -> AsyncIterator[NewSample | NewOutcome]:
+    """Validates what follows the header of an import, one by one.
+
+    Raises:
+        InvalidRequestError: Names every invalid field of the first message that has any, and its
+            place: `items[0]` is the first after the header.
+    """
+    place = 0
+    async for each in messages:
+        try:
+            item = import_item(each, space, settings)
+        except InvalidRequestError as error:
+            raise error.within(f"items[{place}]") from None
+        yield item
+        place += 1
 
 
 def import_item(

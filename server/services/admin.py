@@ -77,9 +77,7 @@ class AdminServicer(rpc.AdminServiceServicer):
         """Adds exported samples and outcomes."""
         first = await anext(request_iterator, pb.ImportSamplesRequest())
         pool, space = convert.import_header(first, self._settings)
-        items = (
-            convert.import_item(each, space, self._settings) async for each in request_iterator
-        )
+        items = convert.import_items(request_iterator, space, self._settings)
         with self._admission.admit():
             return convert.import_response(await self._pools.import_samples(pool, space, items))
 

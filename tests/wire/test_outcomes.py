@@ -192,7 +192,7 @@ def test_a_bad_outcome_of_an_import_is_refused_by_field(admin, fields, field):
         admin_pb.ImportSamplesRequest(outcome=exported_outcome(**fields)),
     ]
     code, _, named = error_of(lambda: admin.ImportSamples(iter(items)))
-    assert (code, named) == (INVALID, [field])
+    assert (code, named) == (INVALID, [f"items[0].{field}"])
 
 
 BAD = {

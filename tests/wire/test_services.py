@@ -105,16 +105,22 @@ def test_a_bad_import_is_refused_by_field(admin):
     bad = pb.ImportSamplesRequest(sample=pb.Sample(sample_id="s", voters=["a", "b"]))
     late = pb.ImportSamplesRequest(sample=pb.Sample(sample_id="s", voters=["a"]))
     late.sample.learn_time.seconds = 10**17
+    last = pb.ImportSamplesRequest(sample=late.sample)
+    last.sample.learn_time.FromJsonString("9999-12-31T23:59:59.999999999Z")
+    good = pb.ImportSamplesRequest(sample=pb.Sample(sample_id="g", voters=["a"]))
+    good.sample.prompt.values.extend([1, 2])
     for items, field in (
         ([], "header"),
         ([bad], "header"),
-        ([header, header], "sample"),
-        ([header, bad], "sample.distances_float32_le"),
-        ([header, late], "sample.learn_time"),
+        ([header, header], "items[0].sample"),
+        ([header, bad], "items[0].sample.distances_float32_le"),
+        ([header, good, good, late], "items[2].sample.learn_time"),
+        ([header, last], "items[0].sample.learn_time"),
     ):
         code, _, fields = error_of(lambda items=items: admin.ImportSamples(iter(items)))
         assert code is grpc.StatusCode.INVALID_ARGUMENT
         assert field in fields
+    assert admin.GetPool(pb.GetPoolRequest(pool="import")).pool.samples == 1
 
 
 def test_an_import_of_too_many_voters_is_refused_at_once(admin):
@@ -123,7 +129,7 @@ def test_an_import_of_too_many_voters_is_refused_at_once(admin):
     sample = pb.Sample(sample_id="s", voters=[""] * 100_000)
     items = [header, pb.ImportSamplesRequest(sample=sample)]
     code, _, fields = error_of(lambda: admin.ImportSamples(iter(items)))
-    assert (code, fields) == (grpc.StatusCode.INVALID_ARGUMENT, ["sample.voters"])
+    assert (code, fields) == (grpc.StatusCode.INVALID_ARGUMENT, ["items[0].sample.voters"])
 
 
 def test_a_deleted_pool_is_gone(scoring, admin):

@@ -112,7 +112,9 @@ class AdminServiceServicer(object):
 
     def ImportSamples(self, request_iterator, context):
         """Adds exported samples and outcomes to a pool. The first message carries
-        the header. What the pool already has is skipped.
+        the header. What the pool already has is skipped. One that is not valid
+        ends the import with an error that names its place after the header, as in
+        items[0].sample.prompt; what came before it stays.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -244,7 +244,9 @@ class AdminServiceStub(typing.Generic[_AdminServiceListPoolsType, _AdminServiceG
 
     ImportSamples: _AdminServiceImportSamplesType
     """Adds exported samples and outcomes to a pool. The first message carries
-    the header. What the pool already has is skipped.
+    the header. What the pool already has is skipped. One that is not valid
+    ends the import with an error that names its place after the header, as in
+    items[0].sample.prompt; what came before it stays.
     """
 
     ListRouters: _AdminServiceListRoutersType
@@ -337,7 +339,9 @@ class AdminServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[pointsman.v1.admin_service_pb2.ImportSamplesResponse, collections.abc.Awaitable[pointsman.v1.admin_service_pb2.ImportSamplesResponse]]:
         """Adds exported samples and outcomes to a pool. The first message carries
-        the header. What the pool already has is skipped.
+        the header. What the pool already has is skipped. One that is not valid
+        ends the import with an error that names its place after the header, as in
+        items[0].sample.prompt; what came before it stays.
         """
 
     @abc.abstractmethod
