@@ -6,7 +6,7 @@ Nothing but a status leaves it: a handler's exception becomes the status of the 
 
 import os
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import aclosing
 from contextvars import ContextVar
 from types import TracebackType
@@ -102,8 +102,9 @@ class _Method:
     async def unary_stream(self, raw: bytes, context: Context) -> AsyncIterator[Any]:
         with self._guard(context) as guard:
             replies = self._handler.unary_stream(guard.parse(raw), context)
-            async for reply in _closing(replies):
-                yield reply
+            async with aclosing(replies):
+                async for reply in replies:
+                    yield reply
             return
         await guard.abort()
 
@@ -117,8 +118,9 @@ class _Method:
     ) -> AsyncIterator[Any]:
         with self._guard(context) as guard:
             replies = self._handler.stream_stream(guard.parse_each(raw), context)
-            async for reply in _closing(replies):
-                yield reply
+            async with aclosing(replies):
+                async for reply in replies:
+                    yield reply
             return
         await guard.abort()
 
@@ -204,13 +206,6 @@ class _Guard:
         details = rich_status(error, request_id).SerializeToString()
         metadata = ((_REQUEST_ID, request_id), (_DETAILS, details))
         await self._context.abort(code_of(error), message_of(error), metadata)
-
-
-async def _closing(replies: AsyncGenerator[Any, None]) -> AsyncIterator[Any]:
-    """Yields every reply; when it is closed early, so is the handler, at once."""
-    async with aclosing(replies):
-        async for reply in replies:
-            yield reply
 
 
 def _is_over(context: Context) -> bool:

@@ -53,15 +53,16 @@ async def serve(settings: Settings) -> None:
             server = None
             try:
                 await _warm_up(engine)
-                parts.start("watch", engine.routers.watch)
-                parts.start("calibrations", engine.calibrations.watch)
-                server = make_server(settings, engine, health, call_log, draining)
-                addresses = bind(server, settings)
-                await server.start()
-                await health.serving()
-                seconds = round(time.perf_counter() - began, 3)
-                _log.info("serving", addresses=addresses, seconds=seconds)
-                await stop.wait()
+                if not stop.is_set():
+                    parts.start("watch", engine.routers.watch)
+                    parts.start("calibrations", engine.calibrations.watch)
+                    server = make_server(settings, engine, health, call_log, draining)
+                    addresses = bind(server, settings)
+                    await server.start()
+                    await health.serving()
+                    seconds = round(time.perf_counter() - began, 3)
+                    _log.info("serving", addresses=addresses, seconds=seconds)
+                    await stop.wait()
             finally:
                 if server is not None:
                     # A part that died answers nobody any more, so nobody is waited for.
@@ -77,7 +78,7 @@ async def serve(settings: Settings) -> None:
     call_log.write()
     _log.info("stopped", refused=engine.admission.refused, dropped=engine.encoders.dropped)
     if stuck:
-        # Python would wait for its thread for ever.
+        # Its threads are daemons, but the process must not end as if all were well.
         _log.error("encoder_stuck")
         os._exit(_FAILED_EXIT)
 

@@ -72,13 +72,13 @@ class EncoderSettings(Section):
     """Threads that may share one batch on a CPU; 0 for as many cores as the cgroup grants, at
     most 4."""
     batches: int = Field(default=0, ge=0, le=256)
-    """Batches encoded at a time; 0 for one more than keeps the cores at work (1 on a single
-    core), and 2 on CUDA."""
+    """Batches encoded at a time; 0 for as many as keep the cores at work: 1 on up to four cores,
+    one a core where texts run alone (int8), and 2 on CUDA."""
     max_tokens: int | None = Field(default=None, ge=4, le=1_000_000)
     """Tokens read of a text, special ones included; the encoder's own limit if absent."""
     batch_tokens: int = Field(default=0, ge=0)
-    """Most tokens of one batch; 0 for 2,048 on a CPU and 16,384 on CUDA. A larger batch keeps
-    others waiting for longer, and on a CPU gains little."""
+    """Most tokens of one batch; 0 for 2,048 on a CPU (1,024 in int8) and 16,384 on CUDA. A larger
+    batch keeps others waiting for longer, and on a CPU gains little."""
 
     @field_validator("directory")
     @classmethod

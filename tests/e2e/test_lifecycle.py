@@ -97,6 +97,48 @@ def test_sigterm_drains_what_is_in_flight(tmp_path):
     assert not server.socket.exists()
 
 
+def catches(process: int, number: int) -> bool:
+    """Whether a process has a handler for a signal."""
+    status = Path(f"/proc/{process}/status").read_text()
+    (caught,) = [line.split()[1] for line in status.splitlines() if line.startswith("SigCgt")]
+    return bool(int(caught, 16) >> (number - 1) & 1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells which signals are handled")
+def test_sigterm_during_the_start_ends_it_before_anybody_is_served(tmp_path):
+    server = ServerProcess(tmp_path)
+    server.spawn()
+    with server_of(server):
+        while not catches(server.pid, signal.SIGTERM):
+            assert server.alive()
+        os.kill(server.pid, signal.SIGTERM)
+        assert server.wait() == 0
+    events = server.log.read_text()
+    assert "stopped" in events
+    assert '"serving"' not in events
+
+
+def test_a_stream_is_told_that_the_server_went_down_before_it_was_answered(tmp_path):
+    with ServerProcess(tmp_path) as server, grpc.insecure_channel(server.target) as channel:
+        more = threading.Event()
+
+        def items():
+            yield scoring_service_pb2.ScoreGenerationsStreamRequest(
+                id=7, request=vector_request("open")
+            )
+            more.wait(60)
+
+        stream = stub_of(channel).ScoreGenerationsStream(items())
+        assert next(stream).id == 7
+        os.kill(server.pid, signal.SIGTERM)
+        with pytest.raises(grpc.RpcError) as told:
+            next(stream)
+        more.set()
+        assert told.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert "shutting down" in told.value.details()
+        assert server.wait() == 0
+
+
 def test_sigterm_does_not_wait_for_calls_that_never_end(tmp_path):
     with (
         ServerProcess(tmp_path, "--set", "shutdown_grace=60") as server,
