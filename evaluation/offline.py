@@ -6,7 +6,7 @@ and then added back by the estimator, as for a request.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -159,4 +159,4 @@ def _by_reference(estimate: Estimate) -> Estimate:
     """
     weight = reference_weights(estimate.noise_variance, dimension=1)
     order = np.argsort(np.where(np.isnan(weight), -np.inf, -weight), kind="stable")
-    return replace(estimate, weight=weight, order=order, margin=np.nan, tied=())
+    return estimate._replace(weight=weight, order=order, margin=np.nan, tied=())

@@ -1,7 +1,7 @@
 """The answers to one prompt, and how far they lie from each other."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,7 @@ from scoring.pairs import pair_count
 from scoring.validation import LARGEST_SQUARED_NORM, as_floats, refuse_vectors
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Answers:
+class Answers(NamedTuple):
     """What the answers to one prompt say of each other.
 
     Attributes:

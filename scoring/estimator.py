@@ -5,9 +5,8 @@ NeurIPS 2024: an answer that lies close to the others carries less noise.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,8 +26,7 @@ _NO_ROWS = np.zeros((0, 0), np.float32)
 _NO_TOTALS: Sums = (_NO_SUMS, _NO_COUNTS, _NO_SUMS, _NO_SUMS, _NO_COUNTS, _NO_COUNTS)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Estimate:
+class Estimate(NamedTuple):
     """How noisy the voters of a request are.
 
     Attributes:
@@ -212,8 +210,7 @@ def _together(pool: tuple[str, ...], voters: tuple[str, ...]) -> tuple[NDArray[n
     return np.array(position, np.int64), len(places)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Ranking:
+class Ranking(NamedTuple):
     """The generations of a request in order.
 
     Attributes:

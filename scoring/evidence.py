@@ -1,13 +1,13 @@
 """What earlier samples say: the two forms in which a memory hands it over."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Neighbourhood:
+class Neighbourhood(NamedTuple):
     """The samples nearest to a prompt, without the current one.
 
     Attributes:

@@ -57,4 +57,4 @@ def score_alike(unscored: Sequence[Unscored]) -> list[Scored]:
     began, first = time.perf_counter(), unscored[0]
     scores = first.router.score(np.stack([each.prompt for each in unscored]), first.space)
     seconds = time.perf_counter() - began
-    return [Scored(each, seconds) for each in scores.each()]
+    return [Scored(scores.of_prompt(place), seconds) for place in range(len(unscored))]

@@ -1,6 +1,5 @@
 """Ranks the answers to one prompt by what outcomes taught."""
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,7 +62,7 @@ def calibrate(estimate: Estimate, features: ArrayLike, fit: CalibrationFit) -> C
     weight[order] = probability_of_best(expected.mean[order], ranked)
     (lead, low, high), left = _lead(expected, order)
     return CalibratedEstimate(
-        estimate=dataclasses.replace(estimate, order=order, weight=weight, tied=tied),
+        estimate=estimate._replace(order=order, weight=weight, tied=tied),
         quality=np.clip(expected.mean, 0.0, 1.0),
         quality_standard_error=np.sqrt(np.diag(expected.covariance)),
         lead=lead,

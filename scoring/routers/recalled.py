@@ -1,7 +1,7 @@
 """Scores that rest on what was recalled, prompt by prompt."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from scoring.routers.values import RouterFallback, RouterScores
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PromptScores:
+class PromptScores(NamedTuple):
     """The scores of one prompt.
 
     Attributes:

@@ -1,6 +1,7 @@
 """What routers say."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,7 @@ class RouterFallback:
     """One sentence for a person."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RouterScores:
+class RouterScores(NamedTuple):
     """How well each of K models is expected to answer each of n prompts.
 
     Attributes:
@@ -40,16 +40,12 @@ class RouterScores:
     fallback: tuple[RouterFallback | None, ...]
     recall_seconds: float = 0.0
 
-    def each(self) -> "list[RouterScores]":
-        """The scores of every prompt by itself; what was recalled, was recalled for all of them."""
-        return [
-            RouterScores(
-                self.models,
-                self.scores[place : place + 1],
-                self.neighbours_used[place : place + 1],
-                self.voters_used[place : place + 1],
-                self.fallback[place : place + 1],
-                self.recall_seconds,
-            )
-            for place in range(len(self.scores))
-        ]
+    def of_prompt(self, place: int) -> "RouterScores":
+        """The scores of one prompt; `recall_seconds` stays that of all."""
+        one = slice(place, place + 1)
+        return self._replace(
+            scores=self.scores[one],
+            neighbours_used=self.neighbours_used[one],
+            voters_used=self.voters_used[one],
+            fallback=self.fallback[one],
+        )

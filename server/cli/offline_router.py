@@ -1,7 +1,7 @@
 """An artefact as a router without a server, deciding by the server's own code."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -92,7 +92,7 @@ class OfflineRouter:
             denied=wanted.denied,
             policy=wanted.policy(row),
         )
-        return decide(self, request, _row(scores, row))
+        return decide(self, request, scores.of_prompt(row))
 
 
 def encode(
@@ -117,15 +117,4 @@ def routed_prompt(prompt: str, task: str, decision: Decision) -> RoutedPrompt:
         entropy=decision.entropy,
         abstained=decision.abstained,
         reason=decision.fallback.reason if decision.fallback else "",
-    )
-
-
-def _row(scores: RouterScores, row: int) -> RouterScores:
-    one = slice(row, row + 1)
-    return replace(
-        scores,
-        scores=scores.scores[one],
-        neighbours_used=scores.neighbours_used[one],
-        voters_used=scores.voters_used[one],
-        fallback=scores.fallback[one],
     )

@@ -1,4 +1,3 @@
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -178,7 +177,7 @@ def test_the_reference_formula_takes_a_voter_without_noise():
     )
     method = Method(Estimator.SINGLE)
     (scored,) = score_ensembles([Ensemble("p", places)], Ruler(), method).ensembles
-    noiseless = replace(scored.estimate, noise_variance=np.array([1.0, 2.0, 0.0]))
+    noiseless = scored.estimate._replace(noise_variance=np.array([1.0, 2.0, 0.0]))
     estimate = offline._by_reference(noiseless)
     np.testing.assert_array_equal(estimate.weight, [0, 0, np.nan])
     assert estimate.order.tolist() == [2, 0, 1]
