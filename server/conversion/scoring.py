@@ -1,7 +1,6 @@
 """ScoreGenerations, from the wire and back."""
 
 import os
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from math import isnan
 
@@ -227,20 +226,24 @@ def _add_voters(
     response: pb.ScoreGenerationsResponse, reply: ScoreReply, noise: Sequence[float | None]
 ) -> None:
     estimate, add = reply.estimate, response.voters.add
-    rank = {voter: place for place, voter in enumerate(estimate.order.tolist(), 1)}
-    own = Counter(reply.answers.voter_of.tolist())
+    count = len(reply.answers.voters)
+    rank, own = [0] * count, [0] * count
+    for place, voter in enumerate(estimate.order.tolist(), 1):
+        rank[voter] = place
+    for voter in reply.answers.voter_of.tolist():
+        own[voter] += 1
     rows = zip(
         reply.answers.voters,
         estimate.weight.tolist(),
         noise,
-        [rank[voter] for voter in range(len(rank))],
-        [own[voter] for voter in range(len(rank))],
+        rank,
+        own,
         estimate.samples_used.tolist(),
         strict=True,
     )
-    for voter, weight, variance, place, generations, samples in rows:
+    for name, weight, variance, place, generations, samples in rows:
         add(
-            voter=voter,
+            voter=name,
             weight=weight,
             noise_variance=variance,
             rank=place,
