@@ -1,7 +1,7 @@
 """How time grows: with samples, with voters, with tokens, and with the size of a memory.
 
     python -m benchmarks.speed.growth [--quick] [--json FILE]
-    python -m benchmarks.speed.growth --plot docs/growth.svg
+    python -m benchmarks.speed.growth --plot docs/growth.svg  # draws them as well
 
 Each figure is the slope of log time against log size, by least squares: 1 is linear, 0 constant.
 The sizes are timed in turn, over and over, and each round gives a slope.
@@ -37,7 +37,7 @@ import scoring
 from benchmarks.memory_recall import Vectors
 from benchmarks.speed.graphs import LARGEST, has_largest, kept_graph, made_queries
 from benchmarks.speed.memory import SAMPLES, SPACE, K, made_vectors, prepared_state
-from benchmarks.speed.suite import run_alone
+from benchmarks.speed.suite import add_common, run_alone
 from benchmarks.speed.timing import Effort, Work
 from benchmarks.speed.traffic import DIMENSION, POOL
 from encoders import Precision, Provider, SentenceEncoder, Tokens, embedded_encoder
@@ -82,9 +82,12 @@ def _slopes(sizes: Sequence[int], seconds: NDArray[np.float64]) -> NDArray[np.fl
     return slopes
 
 
-def measure(effort: Effort) -> list[Figure]:
-    """Measures every growth."""
-    return [each.figure() for each in grow(effort)]
+def measure(effort: Effort, picture: Path | None = None) -> list[Figure]:
+    """Measures every growth, and draws all of them into an SVG where one is named."""
+    growths = grow(effort)
+    if picture is not None:
+        picture.write_text(plot(growths), encoding="utf-8")
+    return [each.figure() for each in growths]
 
 
 def grow(effort: Effort) -> list[Growth]:
@@ -233,12 +236,12 @@ def _doublings(growth: Growth) -> tuple[float, ...]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw into this SVG instead")
-    options, _ = parser.parse_known_args()
-    if options.plot is None:
-        run_alone(measure)
-    options.plot.write_text(plot(grow(Effort())), encoding="utf-8")
+    """Runs the command."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    add_common(parser)
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="the SVG to draw into")
+    options = parser.parse_args()
+    run_alone(partial(measure, picture=options.plot), options)
 
 
 if __name__ == "__main__":

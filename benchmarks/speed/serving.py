@@ -15,7 +15,7 @@ from typing import Any
 
 import grpc
 
-from benchmarks.speed.echo import HEALTH_CHECK
+from benchmarks.speed.echo import HEALTH_CHECK, Loop
 
 ROOT = Path(__file__).parents[2]
 _START_SECONDS = 120.0
@@ -91,7 +91,11 @@ def our_server(
 
 @contextmanager
 def echo_server(
-    *, reply: bytes | None = None, delay: float = 0.0, cpus: Iterable[int] = ()
+    *,
+    reply: bytes | None = None,
+    delay: float = 0.0,
+    cpus: Iterable[int] = (),
+    loop: Loop = "asyncio",
 ) -> Iterator[Served]:
     """Runs `benchmarks.speed.echo` until the context is left.
 
@@ -99,6 +103,7 @@ def echo_server(
         reply: To every request; what was sent, where it is not given.
         delay: Seconds before each reply.
         cpus: Cores that the process is kept to; all where there are none.
+        loop: That it runs on.
 
     Raises:
         RuntimeError: The server ended, or did not serve in time; has its log.
@@ -106,7 +111,7 @@ def echo_server(
     with tempfile.TemporaryDirectory(prefix="pm-") as name:
         folder = Path(name)
         command = [sys.executable, "-m", "benchmarks.speed.echo", "--socket", str(folder / "s")]
-        command += ["--delay", str(delay)]
+        command += ["--delay", str(delay), "--loop", loop]
         if reply is not None:
             (folder / "reply").write_bytes(reply)
             command += ["--reply", str(folder / "reply")]

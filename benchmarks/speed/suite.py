@@ -77,16 +77,26 @@ def load_topic(topic: str) -> Measure:
     return measure
 
 
-def run_alone(measure: Measure) -> None:
-    """Runs one module as a command: `--quick`, `--json FILE`; prints its table."""
-    parser = argparse.ArgumentParser()
-    add_common(parser)
-    options = parser.parse_args()
+def run_alone(measure: Measure, options: argparse.Namespace | None = None) -> None:
+    """Runs one module as a command; prints its table.
+
+    Args:
+        measure: The module.
+        options: Has the flags of `add_common`; those of the command line where it is not given.
+    """
+    options = options or common_options()
     record = run_suite((Path(sys.argv[0]).stem,), Effort(quick=options.quick), lambda _: measure)
     print_report(run_report(record), Console())
     if options.json:
         write_record(options.json, record)
     raise SystemExit(1 if record.failed else 0)
+
+
+def common_options() -> argparse.Namespace:
+    """Reads the command line of a module that has no flags of its own."""
+    parser = argparse.ArgumentParser()
+    add_common(parser)
+    return parser.parse_args()
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:

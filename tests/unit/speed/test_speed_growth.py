@@ -1,11 +1,13 @@
 """What growth is made of: slopes of times, and graphs that are built once."""
 
 import shutil
+import sys
 from functools import partial
 
 import numpy as np
 import pytest
 
+from benchmarks.speed import growth as module
 from benchmarks.speed.graphs import kept_graph, made_nodes, made_queries
 from benchmarks.speed.growth import Growth, plot
 from benchmarks.speed.kept import kept
@@ -34,6 +36,23 @@ def test_the_slope_is_the_power_of_the_size(power, met):
 
 def test_the_plot_names_each_slope():
     assert "Each by size: 2.00" in plot([growth(2.0)])
+
+
+def test_the_plot_is_of_what_the_flags_say(tmp_path, monkeypatch, capsys):
+    efforts = []
+    monkeypatch.setattr(module, "grow", lambda effort: efforts.append(effort) or [growth(1.0)])
+    picture = tmp_path / "growth.svg"
+    monkeypatch.setattr(sys, "argv", ["growth", "--plot", str(picture), "--quick"])
+    with pytest.raises(SystemExit) as ended:
+        module.main()
+    assert ended.value.code == 0
+    assert [each.quick for each in efforts] == [True]
+    assert "Each by size: 1.00" in picture.read_text()
+    assert "Each by size" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["growth", "--plt", str(picture)])
+    with pytest.raises(SystemExit) as refused:
+        module.main()
+    assert refused.value.code == 2
 
 
 def test_what_is_kept_is_built_once(tmp_path, home):

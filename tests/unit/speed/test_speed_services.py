@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from benchmarks.mlserver_runtime.messages import text_request, vector_request
 from benchmarks.speed.generator import Plan, arrival_times
+from benchmarks.speed.histogram import Histogram
 from benchmarks.speed.ideal import ideal_latencies
+from benchmarks.speed.paired import Rounds, tail
 from benchmarks.speed.services import POPULAR, half_popular
 
 STRING, BYTES, INT64, FLOAT, MESSAGE = 9, 12, 3, 2, 11
@@ -75,6 +77,20 @@ def test_half_of_the_prompts_are_popular():
     share = sum(prompt in often for prompt in prompts) / len(prompts)
     assert 0.45 < share < 0.55
     assert len(often) <= POPULAR
+
+
+def test_a_tail_is_of_each_round_or_of_all_together():
+    quick, slow = np.full(99, 0.001), np.full(99, 0.004)
+    ours = [Histogram.of([*quick, each]) for each in (0.001, 0.001, 0.5)]
+    theirs = [Histogram.of([*slow, each]) for each in (0.5, 0.5, 0.5)]
+    found = Rounds(latencies=(ours, theirs))
+    by_round = tail("name", "what", found)
+    assert by_round.measured.runs == 3
+    assert by_round.measured.median == pytest.approx(1, rel=1e-3)
+    together = tail("name", "what", found.together())
+    assert together.measured.runs == 1
+    assert together.judged == pytest.approx(0.25, rel=2e-3)
+    assert [each.count for (each,) in found.together().latencies] == [300, 300]
 
 
 def test_an_ideal_server_has_no_queue_where_there_is_time():

@@ -1,6 +1,7 @@
 """The suite: what it runs, what it keeps, where it writes."""
 
 import time
+from pathlib import Path
 
 import pytest
 
@@ -89,6 +90,15 @@ def test_processes_from_end_to_end():
         assert cpu_seconds(server.pid) > 0
     assert set(result.counts) == set(health.counts) == {"OK"}
     assert 0 < resident.pss <= resident.rss
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_an_echo_runs_on_the_loop_that_is_asked_for(loop):
+    with echo_server(reply=b"reply", loop=loop) as server:
+        result = run_load(server.target, "/a.B/C", [b"x"], Plan(0.2, 0.1, concurrency=1))
+        loaded = Path(f"/proc/{server.pid}/maps").read_text()
+    assert set(result.counts) == {"OK"}
+    assert ("/uvloop/" in loaded) == (loop == "uvloop")
 
 
 def test_a_running_load_can_be_stopped():
