@@ -12,8 +12,8 @@ from tokenizers import Tokenizer
 
 from encoders.errors import EncoderInvalidError, EncoderNotFoundError
 from encoders.files import read_object, whole_number
+from encoders.tokeniser import without_surrogates
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _OUTPUTS = {"first-over-second": False, "second-over-first": True}
 
 
@@ -133,7 +133,7 @@ class PairTokeniser:
         return [np.array(source + first[i] + second[j], dtype=np.int64) for i, j in pairs]
 
     def _part(self, token: str, text: str, most: int) -> list[int]:
-        clean = _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", self._special.sub(" ", text))
+        clean = without_surrogates(self._special.sub(" ", text))
         before, after = self._ids(self._template.begin), self._ids(self._template.end)
         # The token and the text together, since a tokenizer may treat what follows a token apart.
         first, *rest = self._tokenizer.encode(token + clean, add_special_tokens=False).ids

@@ -32,6 +32,11 @@ class Tokens:
     """The text was longer; the rest was not seen."""
 
 
+def without_surrogates(text: str) -> str:
+    """The text with U+FFFD for each lone surrogate, which has no UTF-8 form."""
+    return _SURROGATE.sub(_REPLACEMENT, text)
+
+
 class Tokeniser:
     """A `tokenizer.json` with a fixed length to cut at; threads may share it."""
 
@@ -95,7 +100,7 @@ class Tokeniser:
         return text[:end] if end > 0 else text
 
     def _clean(self, text: str) -> str:
-        whole = _SURROGATE.sub(_REPLACEMENT, text)
+        whole = without_surrogates(text)
         return whole.lower() if self._lowercase else whole
 
 

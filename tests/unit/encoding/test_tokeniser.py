@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from encoders import EncoderInvalidError
-from encoders.tokeniser import CHARACTERS_PER_TOKEN, Tokeniser
+from encoders.tokeniser import CHARACTERS_PER_TOKEN, Tokeniser, without_surrogates
 from tests.unit.encoding.tiny_bert import CLS, SEP, VOCABULARY, tiny_tokenizer
 
 LIMIT = 6
@@ -49,6 +49,13 @@ def test_no_texts_and_the_empty_text(tokeniser):
 def test_a_lone_surrogate_is_read_as_the_replacement_character(tokeniser):
     lone, replaced = tokeniser.tokenise(["a \ud800 b", "a \ufffd b"])
     assert lone.ids.tolist() == replaced.ids.tolist()
+
+
+@given(st.text(st.characters() | st.characters(categories=["Cs"])))
+def test_only_lone_surrogates_are_replaced(text):
+    whole = without_surrogates(text)
+    expected = ["\ufffd" if "\ud800" <= one <= "\udfff" else one for one in text]
+    assert list(whole.encode().decode()) == expected
 
 
 def test_lower_case_where_the_tokenizer_keeps_case(tmp_path):
