@@ -10,6 +10,7 @@ import hashlib
 import logging
 import os
 import pickle
+import re
 import shutil
 import sys
 import tempfile
@@ -33,6 +34,7 @@ _PACKAGE = Path(__file__).parents[1]
 _SWITCHES = ("BOUNDSCHECK", "LOOP_VECTORIZE", "OPT", "SLP_VECTORIZE")
 _UNUSED_SECONDS = 30 * 86_400.0
 _OTHERS_MAY_WRITE = 0o022
+_FOLDER = re.compile("[0-9a-f]{16}")
 
 
 def keep_compiled(directory: Path) -> Path | None:
@@ -137,9 +139,13 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _sweep(directory: Path) -> None:
-    """Removes the folders of other sources and libraries that nobody has used for long."""
+    """Removes the folders of other sources and libraries that nobody has used for long.
+
+    Whatever bears another name is not ours: the directory may hold more than kernels.
+    """
     oldest = time.time() - _UNUSED_SECONDS
     for folder in directory.iterdir():
         with suppress(OSError):
-            if folder.is_dir() and folder.stat().st_mtime < oldest:
+            ours = _FOLDER.fullmatch(folder.name) and folder.is_dir()
+            if ours and folder.stat().st_mtime < oldest:
                 shutil.rmtree(folder)

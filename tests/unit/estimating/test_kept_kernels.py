@@ -106,9 +106,12 @@ def test_a_changed_function_that_a_kernel_calls_is_not_served_stale(first, tmp_p
 
 def test_folders_unused_for_long_are_swept_when_one_is_made(tmp_path):
     directory = tmp_path / "kernels"
-    for name in ("old", "young"):
-        (directory / name).mkdir(parents=True)
-    os.utime(directory / "old", (0, 0))
+    old, young, others = directory / ("0a" * 8), directory / ("0b" * 8), directory / "photographs"
+    for folder in (old, young, others):
+        folder.mkdir(parents=True)
+    for folder in (old, others):
+        os.utime(folder, (0, 0))
     run(directory)
-    assert not (directory / "old").exists()
-    assert (directory / "young").exists()
+    assert not old.exists()
+    assert young.exists()
+    assert others.exists()  # is no folder of kernels
