@@ -1,7 +1,9 @@
 """Many requests in one transaction: into the log first, then into memory."""
 
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from scoring.errors import ScoringError
@@ -28,6 +30,16 @@ def resolve(future: Future[Any], answer: object) -> None:
         future.set_result(answer)
 
 
+@dataclass(frozen=True, slots=True)
+class _Commit:
+    """One transaction in the making."""
+
+    cutoff: float
+    """What is older (unix seconds) is past its time to live."""
+    drafts: dict[str, Draft] = field(default_factory=dict)
+    """What it adds, by pool."""
+
+
 class Committer:
     """Writes requests into the log, many in one transaction, and then into memory."""
 
@@ -50,40 +62,40 @@ class Committer:
 
         Either all that are acceptable are durable and visible, or none is.
         """
-        drafts: dict[str, Draft] = {}
+        commit = _Commit(self._cutoff())
         with self._log.transaction():
-            answers = [self._answer(request, drafts) for request in requests]
-            for draft in drafts.values():
+            answers = [self._answer(request, commit) for request in requests]
+            for draft in commit.drafts.values():
                 draft.finish()
-        for name, draft in drafts.items():
+        for name, draft in commit.drafts.items():
             draft.publish()
             self._pools[name] = draft.pool
         for future, answer in answers:
             resolve(future, answer)
 
-    def _answer(self, request: Learn | Record, drafts: dict[str, Draft]) -> Answer:
+    def _answer(self, request: Learn | Record, commit: _Commit) -> Answer:
         try:
             if isinstance(request, Learn):
-                return request.done, self._learn(request, drafts)
-            return request.done, self._record(request, drafts)
+                return request.done, self._learn(request, commit)
+            return request.done, self._record(request, commit)
         except ScoringError as error:
             return request.done, error
 
-    def _learn(self, request: Learn, drafts: dict[str, Draft]) -> Receipt:
-        sample = request.sample
-        draft = self._draft(request.pool, request.space, drafts, create=request.create)
-        expired = self._expired(sample.learned_at)
-        existed = not expired and not draft.learn(sample)
-        return Receipt(
-            sample.sample_id, self._settings.durability, existed, expired, draft.samples.next_seq
-        )
+    def _learn(self, request: Learn, commit: _Commit) -> Receipt:
+        sample, existed, revision = request.sample, False, 0
+        expired = sample.learned_at < commit.cutoff
+        draft = self._draft(request, commit, create=request.create, expired=expired)
+        if draft is not None:
+            existed = not expired and not draft.learn(sample)
+            revision = draft.samples.next_seq
+        return Receipt(sample.sample_id, self._settings.durability, existed, expired, revision)
 
-    def _record(self, request: Record, drafts: dict[str, Draft]) -> OutcomeReceipt:
-        outcome = request.outcome
+    def _record(self, request: Record, commit: _Commit) -> OutcomeReceipt:
+        outcome, existing = request.outcome, None
         create = request.create and outcome.prompt is not None
-        draft = self._draft(request.pool, request.space, drafts, create=create)
-        expired, existing = self._expired(outcome.recorded_at), None
-        if not expired:
+        expired = outcome.recorded_at < commit.cutoff
+        draft = self._draft(request, commit, create=create, expired=expired)
+        if draft is not None and not expired:
             existing = draft.outcomes.add(outcome)
         return OutcomeReceipt(
             outcome.outcome_id,
@@ -94,28 +106,32 @@ class Committer:
         )
 
     def _draft(
-        self, name: str, space: EmbeddingSpace | None, drafts: dict[str, Draft], *, create: bool
-    ) -> Draft:
-        draft = drafts.get(name)
+        self, request: Learn | Record, commit: _Commit, *, create: bool, expired: bool
+    ) -> Draft | None:
+        """The draft of a request's pool; none where what has expired would be its first."""
+        name, space = request.pool, request.space
+        draft = commit.drafts.get(name)
         if draft is None:
             pool = self._pools.get(name)
             if pool is None:
                 if space is None or not create:
                     raise pool_not_found(name)
-                pool = self._new_pool(name, space, drafts)
-            draft = drafts[name] = Draft(pool, self._log, self._settings)
+                if expired:
+                    return None
+                pool = self._new_pool(name, space, commit)
+            draft = commit.drafts[name] = Draft(pool, self._log, self._settings, commit.cutoff)
         if space is not None:
             draft.pool.require_space(space)
         return draft
 
-    def _new_pool(self, name: str, space: EmbeddingSpace, drafts: dict[str, Draft]) -> Pool:
-        if len(self._pools.keys() | drafts.keys()) >= self._settings.max_pools:
+    def _new_pool(self, name: str, space: EmbeddingSpace, commit: _Commit) -> Pool:
+        if len(self._pools.keys() | commit.drafts.keys()) >= self._settings.max_pools:
             raise too_many_pools(self._settings.max_pools)
         return Pool(self._log.add_pool(name, space, self._clock()), self._settings)
 
-    def _expired(self, time: float) -> bool:
+    def _cutoff(self) -> float:
         lifetime = self._settings.time_to_live
-        return lifetime is not None and time < self._clock() - lifetime
+        return -math.inf if lifetime is None else self._clock() - lifetime
 
     def delete(self, request: Delete) -> None:
         """Removes a pool from the log, from memory and from disk."""
@@ -134,7 +150,7 @@ class Committer:
         """Forgets what is past its time to live; says whether there may be more."""
         if self._settings.time_to_live is None:
             return False
-        cutoff = self._clock() - self._settings.time_to_live
+        cutoff = self._cutoff()
         pools = list(self._pools.values())
         samples = [(pool, pool.learned_before(cutoff)[:SWEEP]) for pool in pools]
         subjects = [(pool, pool.outcomes.recorded_before(cutoff)[:SWEEP]) for pool in pools]

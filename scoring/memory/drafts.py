@@ -61,27 +61,28 @@ class Columns:
 
 
 class SampleDraft:
-    """Samples that are in the log and on their way into a pool, and its new voters."""
+    """Samples that are in the log and on their way into a pool, and its new voters.
 
-    def __init__(self, pool: Pool, log: Log, settings: MemorySettings) -> None:
+    A sample leaves the log at once when another takes its place, so that a name is
+    free, or not, however requests share commits.
+    """
+
+    def __init__(self, pool: Pool, log: Log, settings: MemorySettings, cutoff: float) -> None:
         self._pool = pool
         self._log = log
+        self._cutoff = cutoff
         self._capacity = settings.capacity
         limit = settings.max_voters
         self.voters = Columns(
             pool, pool.voters, limit, log.add_voter, kind="voters", field="voters"
         )
         self._rows: list[LogSample] = []
+        self._expired: list[int] = []
 
     @property
     def next_seq(self) -> int:
         """Number of the next sample."""
         return self._pool.next_seq + len(self._rows)
-
-    @property
-    def oldest(self) -> int:
-        """Number of the oldest sample that is not evicted."""
-        return self.next_seq - self._capacity
 
     def add(self, sample: NewSample) -> LogAnswers | None:
         """Adds a sample to the log; does nothing and returns nothing where its name exists.
@@ -91,21 +92,33 @@ class SampleDraft:
         """
         answers = LogAnswers(self.voters.of(sample.voters), sample.pairs, sample.features)
         row = LogSample(self.next_seq, sample.sample_id, sample.learned_at, answers, sample.prompt)
-        if not self._log.add_sample(self._pool.id, row):
+        if not self._log.add_sample(self._pool.id, row) and not self._replace_expired(row):
             return None
+        self._log.drop_samples(self._pool.id, [row.seq - self._capacity])
         self.voters.add(sample.voters)
         self._rows.append(row)
         return answers
 
+    def _replace_expired(self, row: LogSample) -> bool:
+        """Adds a sample in place of the one of its name, if that one is past its time to live."""
+        old = self._log.sample(self._pool.id, row.sample_id)
+        if old is None or old.learned_at >= self._cutoff:
+            return False
+        self._log.drop_samples(self._pool.id, [old.seq])
+        self._expired.append(old.seq)
+        return self._log.add_sample(self._pool.id, row)
+
     def finish(self) -> None:
-        """Writes down how far the numbers have come, and drops what is evicted."""
+        """Writes down how far the numbers have come."""
         if self._rows:
-            self._log.advance(self._pool.id, self.next_seq, self.oldest)
+            self._log.advance(self._pool.id, self.next_seq, self.next_seq - self._capacity)
 
     def publish(self) -> None:
         """Shows what was committed to the readers."""
         if self.voters.fresh:
             self._pool.widen(self.voters.fresh)
+        for seq in self._expired:
+            self._pool.forget(seq)
         for row in self._rows:
             self._pool.admit(row)
 
@@ -118,11 +131,12 @@ class OutcomeDraft:
     """
 
     def __init__(
-        self, samples: SampleDraft, pool: Pool, log: Log, settings: MemorySettings
+        self, samples: SampleDraft, pool: Pool, log: Log, settings: MemorySettings, cutoff: float
     ) -> None:
         self._samples = samples
         self._pool = pool
         self._log = log
+        self._cutoff = cutoff
         self._capacity = settings.capacity
         known, limit = pool.outcomes.models, settings.max_voters
         write = log.outcomes.add_model
@@ -130,6 +144,7 @@ class OutcomeDraft:
         self._next_seq = pool.outcomes.next_seq
         self._rows: list[LogOutcome] = []
         self._answers: list[tuple[int, LogAnswers]] = []
+        self._expired: list[int] = []
 
     def add(self, outcome: NewOutcome) -> str | None:
         """Adds an outcome to the log.
@@ -139,13 +154,28 @@ class OutcomeDraft:
 
         Raises:
             SampleNotFoundError: Neither a sample nor a subject has the name that it gives.
-            TooManyVotersError: The pool has no room for its model, or for the voters that it
-                names.
+            TooManyVotersError: The pool has no room for its model, or for the voters of answers
+                that it brings and that are to be kept.
         """
-        existing = self._log.outcomes.subject_of(self._pool.id, outcome.outcome_id)
+        existing = self._subject_of(outcome.outcome_id)
         if existing is None:
-            self._write(*self._row(outcome), outcome)
+            row, answers = self._row(outcome)
+            if answers is None:
+                answers = self._brought(row.subject, outcome)
+            self._write(row, answers, outcome.model)
         return existing
+
+    def _subject_of(self, outcome_id: str) -> str | None:
+        """Name of the subject of a recorded outcome; one past its time to live is dropped."""
+        found = self._log.outcomes.subject_of(self._pool.id, outcome_id)
+        if found is None:
+            return None
+        seq, sample_id, newest_at = found
+        if newest_at >= self._cutoff:
+            return sample_id
+        self._log.outcomes.drop(self._pool.id, [seq])
+        self._expired.append(seq)
+        return None
 
     def answer(self, sample_id: str, answers: LogAnswers) -> None:
         """Keeps how the answers to a subject lay; does nothing where that is known already.
@@ -163,10 +193,11 @@ class OutcomeDraft:
             self._answers.append((subject, answers))
 
     def _row(self, outcome: NewOutcome) -> tuple[LogOutcome, LogAnswers | None]:
+        """What goes into the log, and the answers of a sample that becomes a subject by it."""
         subject = self._log.outcomes.subject(self._pool.id, outcome.sample_id)
-        vector, answers = None, self._given(outcome)
+        vector, answers = None, None
         if subject is None:
-            sample = self._log.sample(self._pool.id, outcome.sample_id, self._samples.oldest)
+            sample = self._log.sample(self._pool.id, outcome.sample_id)
             subject, vector = self._next_seq, outcome.prompt
             if sample is not None:
                 vector, answers = sample.prompt if vector is None else vector, sample.answers
@@ -184,21 +215,22 @@ class OutcomeDraft:
         )
         return row, answers
 
-    def _given(self, outcome: NewOutcome) -> LogAnswers | None:
-        given = outcome.answers
-        if given is None:
+    def _brought(self, subject: int, outcome: NewOutcome) -> LogAnswers | None:
+        """The answers that an outcome brings, where none are known; adds their voters."""
+        brought = outcome.answers
+        if brought is None or self._log.judged.knows(self._pool.id, subject):
             return None
-        return LogAnswers(self._samples.voters.of(given.voters), given.pairs, given.features)
+        columns = self._samples.voters.of(brought.voters)
+        self._samples.voters.add(brought.voters)
+        return LogAnswers(columns, brought.pairs, brought.features)
 
-    def _write(self, row: LogOutcome, answers: LogAnswers | None, outcome: NewOutcome) -> None:
+    def _write(self, row: LogOutcome, answers: LogAnswers | None, model: str) -> None:
         if row.vector is not None:
             self._log.outcomes.drop(self._pool.id, [row.subject - self._capacity])
             self._next_seq += 1
-        self._models.add([outcome.model])
+        self._models.add([model])
         self._log.outcomes.add(self._pool.id, row)
         self._rows.append(row)
-        if outcome.answers is not None:
-            self._samples.voters.add(outcome.answers.voters)
         if answers is not None:
             self._answer(row.subject, answers)
 
@@ -212,6 +244,8 @@ class OutcomeDraft:
         """Shows what was committed to the readers."""
         if self._models.fresh:
             self._pool.outcomes.widen(self._models.fresh)
+        for seq in self._expired:
+            self._pool.outcomes.forget(seq)
         for row in self._rows:
             self._pool.outcomes.admit(row)
         for subject, answers in self._answers:
@@ -219,12 +253,20 @@ class OutcomeDraft:
 
 
 class Draft:
-    """What a commit adds to one pool."""
+    """What a commit adds to one pool.
 
-    def __init__(self, pool: Pool, log: Log, settings: MemorySettings) -> None:
+    Args:
+        pool: What it is added to.
+        log: Where it is written, inside a transaction.
+        settings: How much a pool keeps.
+        cutoff: What is older than this (unix seconds) is past its time to live, and free of its
+            name though no sweep has taken it yet.
+    """
+
+    def __init__(self, pool: Pool, log: Log, settings: MemorySettings, cutoff: float) -> None:
         self.pool = pool
-        self.samples = SampleDraft(pool, log, settings)
-        self.outcomes = OutcomeDraft(self.samples, pool, log, settings)
+        self.samples = SampleDraft(pool, log, settings, cutoff)
+        self.outcomes = OutcomeDraft(self.samples, pool, log, settings, cutoff)
 
     def learn(self, sample: NewSample) -> bool:
         """Adds a sample to the log; does nothing and says no where its name exists.

@@ -6,14 +6,11 @@ from pathlib import Path
 from sqlite3 import Connection, Error
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from scoring.errors import MemoryStorageError
-from scoring.memory.log import columns_of
+from scoring.memory.log import columns_of, vector_of
 from scoring.memory.outcomes.judged import features_of
 from scoring.memory.outcomes.values import MeasuredAnswers, StoredOutcome
-from scoring.memory.schema import connect
+from scoring.memory.schema import connect, names_of
 from scoring.memory.values import StoredSample
 
 _CHUNK = 256
@@ -28,7 +25,7 @@ def stored_samples(path: Path, pool: int) -> Iterator[StoredSample]:
         MemoryStorageError: The log can't be read.
     """
     with _one_moment(path) as connection:
-        names = _voters(connection, pool)
+        names = names_of(connection, "voters", pool)
         rows = _rows(
             connection,
             "SELECT sample_id, learned_at, voters, pairs, prompt, features FROM samples "
@@ -38,9 +35,9 @@ def stored_samples(path: Path, pool: int) -> Iterator[StoredSample]:
         for sample_id, learned_at, voters, pairs, prompt, features in rows:
             yield StoredSample(
                 sample_id=sample_id,
-                prompt=_vector(prompt),
+                prompt=vector_of(prompt),
                 voters=tuple(names[column] for column in columns_of(voters)),
-                pairs=_vector(pairs),
+                pairs=vector_of(pairs),
                 learned_at=learned_at,
                 features=features_of(features),
             )
@@ -53,10 +50,8 @@ def stored_outcomes(path: Path, pool: int) -> Iterator[StoredOutcome]:
         MemoryStorageError: The log can't be read.
     """
     with _one_moment(path) as connection:
-        names = _names(
-            connection, 'SELECT name FROM models WHERE pool_id = ? ORDER BY "column"', pool
-        )
-        voters = _voters(connection, pool)
+        names = names_of(connection, "models", pool)
+        voters = names_of(connection, "voters", pool)
         # The plus keeps the planner from sorting all rows by id before the first is out.
         rows = _rows(
             connection,
@@ -74,18 +69,18 @@ def stored_outcomes(path: Path, pool: int) -> Iterator[StoredOutcome]:
                 quality=quality,
                 recorded_at=recorded_at,
                 sample_id=sample_id,
-                prompt=_vector(prompt),
+                prompt=vector_of(prompt),
                 answers=_answers(voters, *answers),
             )
 
 
 def _answers(
-    names: list[str], voters: bytes | None, pairs: bytes, features: bytes | None
+    names: tuple[str, ...], voters: bytes | None, pairs: bytes, features: bytes | None
 ) -> MeasuredAnswers | None:
     if voters is None:
         return None
     own = tuple(names[column] for column in columns_of(voters))
-    return MeasuredAnswers(own, _vector(pairs), features_of(features))
+    return MeasuredAnswers(own, vector_of(pairs), features_of(features))
 
 
 @contextmanager
@@ -101,19 +96,7 @@ def _one_moment(path: Path) -> Iterator[Connection]:
         ) from error
 
 
-def _voters(connection: Connection, pool: int) -> list[str]:
-    return _names(connection, 'SELECT name FROM voters WHERE pool_id = ? ORDER BY "column"', pool)
-
-
-def _names(connection: Connection, query: str, pool: int) -> list[str]:
-    return [name for (name,) in connection.execute(query, (pool,))]
-
-
 def _rows(connection: Connection, query: str, pool: int) -> Iterator[tuple[Any, ...]]:
     cursor = connection.execute(query, (pool,))
     while chunk := cursor.fetchmany(_CHUNK):
         yield from chunk
-
-
-def _vector(blob: bytes) -> NDArray[np.float32]:
-    return np.frombuffer(blob, "<f4").astype(np.float32)

@@ -21,8 +21,8 @@ _BATCH = 256
 class GraphLoader:
     """Fills the index of a pool whose live samples, or subjects, are known by number.
 
-    Graphs that were not saved are built on two threads: about a second for
-    each thousand vectors.
+    Graphs that were not saved are built on two threads: 20 seconds to a minute
+    for 100,000 vectors of 384 dimensions.
     """
 
     def __init__(self, log: GraphLog, snapshots: Snapshots, settings: MemorySettings) -> None:

@@ -16,7 +16,7 @@ from scoring.memory.files import make_file
 from scoring.memory.graph_log import GraphLog
 from scoring.memory.outcomes.judged import JudgedLog, LogAnswers, features_of
 from scoring.memory.outcomes.log import OutcomeLog
-from scoring.memory.schema import FILE, connect, lock_directory, prepare
+from scoring.memory.schema import FILE, connect, lock_directory, names_of, prepare
 from scoring.memory.values import Durability, EmbeddingSpace
 
 _CHUNK = 1024
@@ -48,7 +48,8 @@ class LogSample:
     prompt: NDArray[np.float32]
 
 
-def _vector(blob: bytes) -> NDArray[np.float32]:
+def vector_of(blob: bytes) -> NDArray[np.float32]:
+    """A prompt (d,), or the distances between answers, as the log packs them."""
     return np.frombuffer(blob, "<f4").astype(np.float32)
 
 
@@ -137,17 +138,12 @@ class Log:
         ).fetchall()
         return [
             PoolRecord(
-                key, name, EmbeddingSpace(space, dimension), at, seq, self._voters(key),
-                subject, self.outcomes.models(key),
+                key, name, EmbeddingSpace(space, dimension), at, seq,
+                names_of(self._connection, "voters", key), subject,
+                names_of(self._connection, "models", key),
             )
             for key, name, space, dimension, at, seq, subject in rows
         ]  # fmt: skip
-
-    def _voters(self, pool: int) -> tuple[str, ...]:
-        rows = self._connection.execute(
-            'SELECT name FROM voters WHERE pool_id = ? ORDER BY "column"', (pool,)
-        )
-        return tuple(name for (name,) in rows)
 
     def add_pool(self, name: str, space: EmbeddingSpace, created_at: float) -> PoolRecord:
         """Adds an empty pool."""
@@ -179,18 +175,18 @@ class Log:
             "DELETE FROM samples WHERE pool_id = ? AND seq < ?", (pool, oldest)
         )
 
-    def sample(self, pool: int, sample_id: str, oldest: int) -> LogSample | None:
-        """The sample of this name, if there is one numbered `oldest` or later."""
+    def sample(self, pool: int, sample_id: str) -> LogSample | None:
+        """The sample of this name."""
         row = self._connection.execute(
             "SELECT seq, learned_at, voters, pairs, features, prompt FROM samples "
-            "WHERE pool_id = ? AND sample_id = ? AND seq >= ?",
-            (pool, sample_id, oldest),
+            "WHERE pool_id = ? AND sample_id = ?",
+            (pool, sample_id),
         ).fetchone()
         if row is None:
             return None
         seq, learned_at, voters, pairs, features, prompt = row
-        answers = LogAnswers(columns_of(voters), _vector(pairs), features_of(features))
-        return LogSample(seq, sample_id, learned_at, answers, _vector(prompt))
+        answers = LogAnswers(columns_of(voters), vector_of(pairs), features_of(features))
+        return LogSample(seq, sample_id, learned_at, answers, vector_of(prompt))
 
     def drop_samples(self, pool: int, seqs: Iterable[int]) -> None:
         """Drops samples by number."""

@@ -164,15 +164,17 @@ class Memory(MemoryReader):
         Raises:
             InvalidArrayError: The outcome is malformed.
             SpaceMismatchError: The pool has another space. This, TooManyPoolsError
-                and TooManyVotersError (too many models) may also come through
-                the future, as do PoolNotFoundError where there is no pool,
-                SampleNotFoundError where the pool has neither a sample nor a
-                subject of this name, and MemoryStorageError.
+                and TooManyVotersError (too many models, or voters of answers that
+                are to be kept) may also come through the future, as do
+                PoolNotFoundError where there is no pool, SampleNotFoundError
+                where the pool has neither a sample nor a subject of this name,
+                and MemoryStorageError.
             TooManyPoolsError: It would be one pool too many.
+            TooManyVotersError: It brings answers of more voters than a pool may know.
             MemoryBusyError: Too many requests wait already.
             MemoryStorageError: The memory is closed, or its writer died.
         """
-        own = own_outcome(outcome, space)
+        own = own_outcome(outcome, space, self._settings)
         if own.prompt is not None and space is not None:
             self._expect(pool, space)
         elif space is not None and pool in self._pools:

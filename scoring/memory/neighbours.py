@@ -32,11 +32,12 @@ class NeighbourIndex:
     """Prompt vectors in order of time.
 
     A new vector goes into a small buffer that is searched exactly, so it is
-    found at once. A few stay there; once they are more, the writer moves the
-    oldest of the buffer into the youngest graph, one at a time until none is
-    left, and readers run between two insertions. Forgotten
-    samples are marked dead in their graph; a graph with little left alive is
-    dissolved into a second exact buffer, and its memory freed.
+    found at once. Up to `exact` of them there is no graph, and they stay there.
+    Once they are more, the writer moves the oldest of the buffer into the
+    youngest graph, one at a time until none is left, and readers run between
+    two insertions; from then on nothing stays in the buffer. Forgotten samples
+    are marked dead in their graph; a graph with little left alive is dissolved
+    into a second exact buffer, and its memory freed.
 
     `search` runs under the read lock. `add` and `forget` run under the write
     lock. The others are called by the writer without the lock and take it

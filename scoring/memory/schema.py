@@ -3,7 +3,7 @@
 import fcntl
 import sqlite3
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 from scoring.errors import MemoryStorageError
 from scoring.memory.files import make_directory, make_file
@@ -76,6 +76,17 @@ def connect(path: Path, *, durability: Durability = Durability.PROCESS) -> sqlit
     connection = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
     connection.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[durability]}")
     return connection
+
+
+def names_of(
+    connection: sqlite3.Connection, table: Literal["voters", "models"], pool: int
+) -> tuple[str, ...]:
+    """Voters of a pool, or models that it has outcomes of, in order of their columns."""
+    rows = connection.execute(
+        f'SELECT name FROM {table} WHERE pool_id = ? ORDER BY "column"',  # noqa: S608 — one of two names
+        (pool,),
+    )
+    return tuple(name for (name,) in rows)
 
 
 def lock_directory(directory: Path) -> IO[bytes]:

@@ -33,8 +33,9 @@ class Segment:
     (recall fell to 0.75 with a hundred copies of each prompt), so they share
     one node: the first is its label, the others are its twins.
 
-    Nothing here locks. `insert`, `grow` and `remove` exclude `search`;
-    `twin_of` and `save` may run beside it, in the thread that writes.
+    Nothing here locks. `insert`, `grow` and `remove` exclude `search`; what
+    only looks (`twin_of`, `survivors`, `twins`, `save`) and `prefer_huge_pages`
+    may run beside it, in the thread that writes.
 
     Args:
         dimension: Of the vectors.
@@ -240,18 +241,30 @@ class Segment:
 
     @classmethod
     def load(
-        cls, path: Path, dimension: int, size: int, hnsw: HnswParameters, twins: NDArray[np.int64]
+        cls,
+        path: Path,
+        dimension: int,
+        size: int,
+        hnsw: HnswParameters,
+        twins: NDArray[np.int64],
+        *,
+        last: int = -1,
     ) -> Self:
-        """Reads a graph whose checksum was verified. Every sample in it counts as live."""
+        """Reads a graph whose checksum was verified. Every sample in it counts as live.
+
+        The last that it took, `last`, need not be among them: a twin that has
+        died is neither in the file nor in `twins`.
+        """
         segment = cls(dimension, size, hnsw, path)
-        segment._restore(dict(twins.tolist()))
+        segment._restore(dict(twins.tolist()), last)
         return segment
 
-    def _restore(self, twins: dict[int, int]) -> None:
+    def _restore(self, twins: dict[int, int], last: int) -> None:
         nodes = set(self._graph.get_ids_list())
         for seq in sorted(nodes | twins.keys()):
             self._enter(seq, twins.get(seq))
-        self.saved_last = self.last
+        self._alive.extend(bytes(max(0, last - self.last)))
+        self.last = self.saved_last = max(self.last, last)
 
 
 def _find_twins_within(

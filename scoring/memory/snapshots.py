@@ -2,6 +2,8 @@
 
 import logging
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from scoring.errors import MemoryStorageError
 from scoring.memory.files import make_directory, make_file
@@ -17,8 +19,9 @@ class Snapshots:
     """Saves graphs beside the log, and trusts only files that the log vouches for.
 
     A file is written under another name, renamed, and then entered in the log
-    with its checksum. Whatever a crash leaves in between is an orphan, removed
-    at the next start; its samples are in the log, and the graph is built anew.
+    with its checksum. A save that fails removes what it wrote. Whatever a crash
+    leaves in between is an orphan, removed at the next start; its samples are in
+    the log, and the graph is built anew.
     """
 
     def __init__(self, log: Log, settings: MemorySettings) -> None:
@@ -41,9 +44,10 @@ class Snapshots:
     def _save(self, vectors: Collection, segment: Segment) -> None:
         name = f"{vectors.pool}-{vectors.table}-{segment.first}-{segment.last}.hnsw"
         unfinished = self._directory / f"{name}.unfinished"
-        make_file(unfinished)
-        sha256 = segment.save(unfinished)
-        unfinished.replace(self._directory / name)
+        with self._removed_on_failure(unfinished.name):
+            make_file(unfinished)
+            sha256 = segment.save(unfinished)
+            unfinished.replace(self._directory / name)
         record = SegmentRecord(
             segment.first,
             segment.last,
@@ -53,10 +57,20 @@ class Snapshots:
             self._parameters(segment.dimension),
             segment.twins(),
         )
-        stale = self._files(vectors, segment.first)
-        with self._log.transaction():
-            self._log.graphs.put_segment(vectors, record)
+        with self._removed_on_failure(name):
+            stale = self._files(vectors, segment.first)
+            with self._log.transaction():
+                self._log.graphs.put_segment(vectors, record)
         self._unlink(stale - {name})
+
+    @contextmanager
+    def _removed_on_failure(self, name: str) -> Iterator[None]:
+        """Removes a file if what is done inside fails: it is large, and the disk may be full."""
+        try:
+            yield
+        except BaseException:
+            self._unlink({name})
+            raise
 
     def load(self, vectors: Collection, record: SegmentRecord) -> Segment | None:
         """Reads a saved graph; nothing where its file or its parameters are not what they were."""
@@ -73,6 +87,7 @@ class Snapshots:
                 self._settings.segment_size,
                 self._settings.hnsw,
                 record.twins,
+                last=record.last,
             )
         except (OSError, RuntimeError) as error:
             _logger.warning("Graph %s is built anew: %s", record.file, error)
@@ -82,8 +97,8 @@ class Snapshots:
 
     def forget(self, vectors: Collection, first: int) -> None:
         """Removes the saved graph that begins with this vector, if there is one."""
-        stale = self._files(vectors, first)
         try:
+            stale = self._files(vectors, first)
             with self._log.transaction():
                 self._log.graphs.drop_segment(vectors, first)
         except sqlite3.Error as error:

@@ -69,20 +69,20 @@ def own_sample(sample: NewSample, space: EmbeddingSpace, settings: MemorySetting
         TooManyVotersError: It has more voters than a pool may know.
     """
     _require_names(sample.sample_id)
-    if len(sample.voters) > settings.max_voters:
-        raise TooManyVotersError(
-            f"The sample has {len(sample.voters)} voters and a pool may know "
-            f"{settings.max_voters}; raise max_voters or send fewer.",
-            field="voters",
-        )
     if not math.isfinite(sample.learned_at):
         raise InvalidArrayError("learned_at must be a finite time.", field="learned_at")
     prompt = own_prompt(sample.prompt, space.dimension)
-    own = _own_answers(MeasuredAnswers(sample.voters, sample.pairs, sample.features))
+    own = _own_answers(MeasuredAnswers(sample.voters, sample.pairs, sample.features), settings)
     return replace(sample, prompt=prompt, pairs=own.pairs, features=own.features)
 
 
-def _own_answers(answers: MeasuredAnswers) -> MeasuredAnswers:
+def _own_answers(answers: MeasuredAnswers, settings: MemorySettings) -> MeasuredAnswers:
+    if len(answers.voters) > settings.max_voters:
+        raise TooManyVotersError(
+            f"There are answers of {len(answers.voters)} voters and a pool may know "
+            f"{settings.max_voters}; raise max_voters or send fewer.",
+            field="voters",
+        )
     _require_names(*answers.voters)
     if len(set(answers.voters)) != len(answers.voters) or not answers.voters:
         raise InvalidArrayError("voters must be one or more distinct names.", field="voters")
@@ -124,12 +124,15 @@ def _own_pairs(given: ArrayLike, voters: int) -> NDArray[np.float32]:
     return pairs
 
 
-def own_outcome(outcome: NewOutcome, space: EmbeddingSpace | None) -> NewOutcome:
+def own_outcome(
+    outcome: NewOutcome, space: EmbeddingSpace | None, settings: MemorySettings
+) -> NewOutcome:
     """A copy of an outcome that names its subject and that nobody else can change.
 
     Raises:
         InvalidArrayError: A name can't be stored, there is no subject, a number
             is out of its range, or the prompt is not one of the space.
+        TooManyVotersError: It brings answers of more voters than a pool may know.
     """
     for field in ("outcome_id", "model"):
         _require_names(getattr(outcome, field), field=field)
@@ -144,7 +147,7 @@ def own_outcome(outcome: NewOutcome, space: EmbeddingSpace | None) -> NewOutcome
         _require_names(sample_id, field="sample_id")
     else:
         sample_id = name_of(prompt)
-    answers = None if outcome.answers is None else _own_answers(outcome.answers)
+    answers = None if outcome.answers is None else _own_answers(outcome.answers, settings)
     return NewOutcome(
         outcome.outcome_id, outcome.model, quality, recorded_at, sample_id, prompt, answers
     )

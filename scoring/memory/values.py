@@ -61,7 +61,8 @@ class MemorySettings:
     exact: int = 256
     """Samples up to which a pool has no graph, and is compared one by one."""
     segment_samples: int | None = None
-    """Samples of one graph; as many as the capacity, 1024 or more, if absent."""
+    """Samples of one graph; as many as the capacity, 1024 or more, if absent. For tests, which
+    see many small graphs in little time."""
     hnsw: HnswParameters = HnswParameters()
     """Shape of the graphs."""
 

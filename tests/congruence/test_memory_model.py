@@ -44,9 +44,9 @@ class Model:
         self.revision = 0
 
     def learn(self, sample, now):
-        if any(old.sample_id == sample.sample_id for _, old in self.samples):
-            return True
         if sample.learned_at >= now - LIFETIME:
+            if any(old.sample_id == sample.sample_id for _, old in self.samples):
+                return True
             self.voters += [name for name in sample.voters if name not in self.voters]
             self.samples.append((self.revision, sample))
             self.revision += 1
@@ -100,17 +100,22 @@ class MemoryMachine(RuleBasedStateMachine):
         seed=st.integers(0, 50),
         voters=st.lists(st.sampled_from(NAMES), min_size=1, unique=True),
         age=st.sampled_from([0.0, 30.0, 90.0, 101.0]),
-        copies=st.integers(1, 9),
+        copies=st.integers(1, 16),
+        fresh=st.booleans(),
     )
-    def learn(self, pool, seed, voters, age, copies):
+    def learn(self, pool, seed, voters, age, copies, fresh):
+        """Samples that may share commits, of new names or of more names than a pool keeps."""
         futures = []
-        model = self.models.setdefault(pool, Model())
         for step in range(copies):
             self.counter += 1
-            sample = self.sample(seed + step, voters, age, str(self.counter))
+            name = str(self.counter) if fresh else f"again-{(seed + step) % (CAPACITY + 2)}"
+            sample = self.sample(seed + step, voters, age, name)
             futures.append((self.memory.learn(pool, SPACE, sample), sample))
+        model = self.models.get(pool, Model())
         for future, sample in futures:
             assert future.result(30).existed == model.learn(sample, self.now)
+        if model.revision:  # what is past its time begins no pool
+            self.models[pool] = model
 
     @precondition(lambda self: any(model.samples for model in self.models.values()))
     @rule(choice=st.integers(0, 1000))
@@ -122,15 +127,28 @@ class MemoryMachine(RuleBasedStateMachine):
             pair_count(len(old.voters) + 1), np.float32))  # fmt: skip
         assert self.memory.learn(pool, SPACE, again).result(30).existed
 
+    @precondition(lambda self: self.models)
+    @rule(seconds=st.sampled_from([40.0, 120.0]), seed=st.integers(0, 50))
+    def learn_as_time_passes(self, seconds, seed):
+        """What is past its time may be swept by then, or not yet."""
+        self.now += seconds
+        for model in self.models.values():
+            model.expire(self.now)
+        self.learn(sorted(self.models)[0], seed, ["a", "b"], 0.0, 3, fresh=False)
+        self.wait_for_the_sweep()
+
     @rule(seconds=st.sampled_from([10.0, 40.0, 120.0]))
     def time_passes(self, seconds):
         self.now += seconds
+        self.wait_for_the_sweep()
+        for model in self.models.values():
+            model.expire(self.now)
+
+    def wait_for_the_sweep(self):
         deadline = time.monotonic() + 30
         while self.stale():
             assert time.monotonic() < deadline
             time.sleep(0.001)
-        for model in self.models.values():
-            model.expire(self.now)
 
     def stale(self):
         oldest = [self.memory.describe(name).oldest_at for name in self.models]

@@ -177,11 +177,13 @@ class OutcomeMachine(RuleBasedStateMachine):
     def check(self, pool, batch):
         """Waits for a batch, and asks the model for the same, one after the other."""
         for outcome, future in batch:
-            model = self.models.get(pool)
-            if model is None and outcome.prompt is None:
+            model = self.models.get(pool, Model())
+            if pool not in self.models and outcome.prompt is None:
                 expected = PoolNotFoundError
             else:
-                expected = self.models.setdefault(pool, Model()).record(outcome, self.now)
+                expected = model.record(outcome, self.now)
+            if model.recorded:  # what is past its time begins no pool
+                self.models[pool] = model
             if isinstance(expected, type):
                 assert isinstance(future.exception(30), expected)
                 continue

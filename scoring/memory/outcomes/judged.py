@@ -77,6 +77,13 @@ class JudgedLog:
         )
         return cursor.rowcount == 1
 
+    def knows(self, pool: int, subject: int) -> bool:
+        """Whether something is known of a subject's answers."""
+        cursor = self._connection.execute(
+            "SELECT 1 FROM judged WHERE pool_id = ? AND subject = ?", (pool, subject)
+        )
+        return cursor.fetchone() is not None
+
     def answers(self, pool: int) -> Iterator[list[tuple[int, bytes, bytes, bytes | None]]]:
         """Everything, in chunks: number of the subject, voters, pairs, features."""
         cursor = self._connection.execute(

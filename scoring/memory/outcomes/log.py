@@ -33,26 +33,23 @@ class OutcomeLog:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def models(self, pool: int) -> tuple[str, ...]:
-        """Models of a pool, in order of their columns."""
-        rows = self._connection.execute(
-            'SELECT name FROM models WHERE pool_id = ? ORDER BY "column"', (pool,)
-        )
-        return tuple(name for (name,) in rows)
-
     def add_model(self, pool: int, column: int, name: str) -> None:
         """Gives a model its column."""
         self._connection.execute("INSERT INTO models VALUES (?, ?, ?)", (pool, column, name))
 
-    def subject_of(self, pool: int, outcome_id: str) -> str | None:
-        """Name of the subject of a recorded outcome; nothing where there is no such outcome."""
+    def subject_of(self, pool: int, outcome_id: str) -> tuple[int, str, float] | None:
+        """The subject of a recorded outcome; nothing where there is no such outcome.
+
+        It is seq, sample_id, recorded_at of its newest outcome.
+        """
         row = self._connection.execute(
-            "SELECT sample_id FROM outcomes o JOIN subjects s "
-            "ON s.pool_id = o.pool_id AND s.seq = o.subject "
-            "WHERE o.pool_id = ? AND outcome_id = ?",
+            "SELECT s.seq, s.sample_id, (SELECT max(recorded_at) FROM outcomes each "
+            "WHERE each.pool_id = s.pool_id AND each.subject = s.seq) "
+            "FROM outcomes o JOIN subjects s ON s.pool_id = o.pool_id AND s.seq = o.subject "
+            "WHERE o.pool_id = ? AND o.outcome_id = ?",
             (pool, outcome_id),
         ).fetchone()
-        return None if row is None else str(row[0])
+        return None if row is None else (int(row[0]), str(row[1]), float(row[2]))
 
     def subject(self, pool: int, sample_id: str) -> int | None:
         """Number of the subject of this name."""

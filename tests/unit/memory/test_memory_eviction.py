@@ -1,11 +1,14 @@
+import sqlite3
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from scoring.errors import MemoryStorageError, PoolNotFoundError
 from scoring.memory import Memory
 from scoring.memory.graph_log import Collection
 from scoring.memory.locks import SharedLock
+from scoring.memory.log import Log
 from scoring.memory.neighbours import NeighbourIndex
 
 
@@ -39,6 +42,34 @@ def test_one_commit_may_take_more_than_the_pool_holds(settings, space, learn):
         learn(memory, range(50))
         assert memory.totals("pool", space).samples == 3
         assert memory.totals("pool", space).sums[0] == 47 + 48 + 49
+
+
+def names(memory):
+    return [each.sample_id for each in memory.samples("pool")]
+
+
+def test_samples_are_evicted_one_by_one_within_a_commit(settings, space, sample, learn, until):
+    small = replace(settings, capacity=2)
+    with Memory.open(small) as memory:
+        learn(memory, [1, 2])
+        learn(memory, [0], pool="gate")
+        with memory._pools["gate"].lock.read():  # the writer waits here with the next sample
+            memory.learn("gate", space, sample(1))
+            until(lambda: not len(memory._writer.inbox))
+            futures = [memory.learn("pool", space, sample(number)) for number in (3, 1, 1, 2)]
+        existed = [future.result(30).existed for future in futures]
+        assert existed == [False, False, True, False]
+        assert names(memory) == ["sample-1", "sample-2"]
+        assert memory.totals("pool", space).sums[0] == 1 + 2
+    with Memory.open(small) as memory:
+        assert names(memory) == ["sample-1", "sample-2"]
+
+
+def test_a_sample_that_is_there_already_takes_nobodys_place(settings, learn):
+    with Memory.open(replace(settings, capacity=3)) as memory:
+        learn(memory, range(5))
+        assert [receipt.existed for receipt in learn(memory, [4, 2, 3])] == [True] * 3
+        assert names(memory) == ["sample-2", "sample-3", "sample-4"]
 
 
 def test_graphs_are_dropped_with_their_last_samples(opened, settings, learn, settle):
@@ -176,3 +207,60 @@ def test_what_expired_while_the_memory_was_closed_does_not_come_back(settings, s
         assert memory.describe("pool").samples == 19
         assert memory.totals("pool", space).samples == 19
         assert memory.describe("pool").revision == 60
+
+
+@pytest.fixture
+def unswept(settings, monkeypatch):
+    """A memory whose samples live for 100 seconds, and which forgets none until it is opened."""
+    monkeypatch.setattr("scoring.memory.writer.SWEEP_SECONDS", 3600.0)
+    return replace(settings, time_to_live=100)
+
+
+def test_a_name_past_its_time_is_free_before_it_is_swept(unswept, space, sample, learn, settle):
+    clock = Clock()
+    with Memory.open(unswept, clock=clock) as memory:
+        learn(memory, range(8))
+        settle(memory)
+        clock.now = 1105.0  # samples 0 to 4 are past their time
+        again = [sample(number, learned_at=1105.0, voters="ad") for number in (3, 5)]
+        futures = [memory.learn("pool", space, each) for each in (*again, again[0])]
+        assert [future.result(30).existed for future in futures] == [False, True, True]
+        assert memory.describe("pool").samples == 8
+        nearest, next_nearest = memory.recall("pool", space, sample(3).prompt, 2).squared_distances
+        assert nearest == 0 < next_nearest
+        assert memory.totals("pool", space).voter_samples.tolist() == [8, 7, 7, 1]
+    with Memory.open(unswept, clock=clock) as memory:
+        assert names(memory) == ["sample-5", "sample-6", "sample-7", "sample-3"]
+        assert memory.totals("pool", space).sums[0] == 5 + 6 + 7
+
+
+def test_a_commit_that_fails_leaves_what_is_past_its_time(
+    unswept, space, sample, learn, monkeypatch
+):
+    def fail(*_):
+        raise sqlite3.OperationalError("disk I/O error")
+
+    clock = Clock()
+    with Memory.open(unswept, clock=clock) as memory:
+        learn(memory, range(3))
+        clock.now = 1200.0
+        with monkeypatch.context() as broken:
+            broken.setattr(Log, "advance", fail)
+            future = memory.learn("pool", space, sample(1, learned_at=1200.0))
+            assert isinstance(future.exception(30), MemoryStorageError)
+        assert names(memory) == ["sample-0", "sample-1", "sample-2"]
+        assert memory.totals("pool", space).sums[0] == 0 + 1 + 2
+
+
+def test_what_is_past_its_time_begins_no_pool(settings, space, sample, outcome, clock):
+    timed = replace(settings, time_to_live=100, max_pools=1)
+    with Memory.open(timed, clock=clock) as memory:
+        receipt = memory.learn("old", space, sample(1, learned_at=899.0)).result(30)
+        assert (receipt.existed, receipt.expired, receipt.revision) == (False, True, 0)
+        assert memory.record("old", space, outcome(1, recorded_at=899.0)).result(30).expired
+        refused = memory.learn("old", space, sample(1, learned_at=899.0), create=False)
+        assert isinstance(refused.exception(30), PoolNotFoundError)
+        assert not memory.has("old")
+        memory.learn("pool", space, sample(2, learned_at=1000.0)).result(30)
+    with Memory.open(timed, clock=clock) as memory:
+        assert [pool.name for pool in memory.descriptions()] == ["pool"]

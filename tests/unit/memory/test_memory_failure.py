@@ -8,8 +8,10 @@ import pytest
 from scoring.errors import MemoryStorageError
 from scoring.memory import Memory
 from scoring.memory.committer import Committer
+from scoring.memory.graph_log import GraphLog
 from scoring.memory.log import Log
 from scoring.memory.pool import Pool
+from scoring.memory.segment import Segment
 from scoring.memory.snapshots import Snapshots
 
 
@@ -115,6 +117,53 @@ def test_a_graph_that_cannot_be_saved_costs_nothing_but_time(
         for number in range(60):
             recalled = memory.recall("pool", space, sample(number).prompt, 1)
             assert recalled.squared_distances.tolist() == [0.0]
+
+
+def _disk_error(*_):
+    raise sqlite3.OperationalError("disk I/O error")
+
+
+def _cut_short(_, path):
+    path.write_bytes(b"the first half of a graph")
+    raise MemoryStorageError("cut short")
+
+
+@pytest.mark.parametrize(
+    ("part", "method", "failure"),
+    [(Segment, "save", _cut_short), (GraphLog, "put_segment", _disk_error)],
+    ids=["the file", "the log"],
+)
+def test_a_save_that_fails_leaves_no_file_and_the_one_before_it(
+    settings, learn, settle, monkeypatch, caplog, part, method, failure
+):
+    segments = settings.directory / "segments"
+    with Memory.open(settings) as memory:
+        learn(memory, range(10))
+        settle(memory)
+    before = {path.name: path.read_bytes() for path in segments.iterdir()}
+    assert before
+    monkeypatch.setattr(part, method, failure)
+    monkeypatch.setattr("scoring.memory.writer.QUIET_SECONDS", 0.0)
+    with caplog.at_level(logging.WARNING), Memory.open(settings) as memory:
+        learn(memory, range(10, 60))
+        settle(memory)
+        assert "could not be saved" in caplog.text
+        assert {path.name: path.read_bytes() for path in segments.iterdir()} == before
+
+
+def test_a_log_that_cannot_be_read_while_a_graph_is_dropped_is_no_fault(
+    settings, learn, settle, monkeypatch, caplog
+):
+    with caplog.at_level(logging.WARNING), Memory.open(settings) as memory:
+        learn(memory, range(60))
+        settle(memory)
+        with monkeypatch.context() as broken:
+            broken.setattr(GraphLog, "segments", _disk_error)
+            learn(memory, range(60, 160))
+            settle(memory)
+        assert not memory.failure.done()
+        assert learn(memory, [160])[0].revision == 161
+    assert "A neighbour graph could not be removed: disk I/O error" in caplog.text
 
 
 def test_a_dead_writer_says_so_and_leaves_nobody_waiting(

@@ -227,6 +227,32 @@ def test_answers_of_too_many_voters_are_refused_with_their_outcome(settings, spa
         assert memory.totals("pool", space).voters == VOTERS
 
 
+def test_answers_of_more_voters_than_any_pool_may_know_are_refused_at_once(
+    settings, space, outcome
+):
+    with Memory.open(replace(settings, max_voters=2)) as memory:
+        answers = MeasuredAnswers(VOTERS, np.ones(3, np.float32))
+        with pytest.raises(TooManyVotersError, match="max_voters"):
+            memory.record("pool", space, outcome(1, answers=answers))
+        assert not memory.has("pool")
+
+
+def test_answers_that_are_not_kept_need_no_room(settings, sample, learn, judge):
+    with Memory.open(replace(settings, max_voters=4)) as memory:
+        learn(memory, [1, 2], features=features_of(1))
+        judge(memory, 1)
+        answers = MeasuredAnswers(("x", "y"), np.ones(1, np.float32))
+        for number, model in [(1, "b"), (2, "b")]:  # one is a subject, one becomes it now
+            judge(memory, number, model, answers=answers)
+        assert memory.judged("pool").counts.sum() == 3
+        assert memory.judged("pool").voters == VOTERS
+        learn(memory, [3], voters="ad")  # there is room for it still
+    with Memory.open(settings) as memory:
+        found = memory.judged("pool").measured[0, :3]
+        expected = np.column_stack([mean_distances(sample(1).pairs[None], 3)[0], features_of(1)])
+        np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize(
     ("features", "said"),
     [

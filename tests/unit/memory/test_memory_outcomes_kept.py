@@ -300,3 +300,40 @@ def test_a_refused_outcome_does_not_harm_its_commit(opened, outcome, learn, unti
     assert not futures[0].result(30).existed
     assert not futures[2].result(30).existed
     assert opened.outcome_totals("pool").counts.tolist() == [3]
+
+
+def test_a_name_past_its_time_is_free_before_it_is_swept(
+    settings, space, sample, record, monkeypatch
+):
+    monkeypatch.setattr("scoring.memory.writer.SWEEP_SECONDS", 3600.0)
+    now, timed = [1000.0], replace(settings, time_to_live=50)
+    with Memory.open(timed, clock=lambda: now[0]) as memory:
+        record(memory, range(4))
+        record(memory, [1, 2], model="b")
+        record(memory, [2], model="c", recorded_at=1040.0)
+        now[0] = 1060.0  # the prompts 0, 1 and 3 are past their time
+        again = record(memory, [1, 2, 1], quality=1.0, recorded_at=1060.0)
+        assert [receipt.existed for receipt in again] == [False, True, True]
+        assert memory.outcome_totals("pool").counts.tolist() == [4, 1, 1]
+        found = memory.recall_outcomes("pool", space, sample(1).prompt, 1)
+        assert found.counts.tolist() == [[1, 0, 0]]
+        assert found.quality_sums.tolist() == [[1.0, 0, 0]]
+    with Memory.open(timed, clock=lambda: now[0]) as memory:
+        kept = [each.outcome_id for each in memory.outcomes("pool")]
+        assert kept == ["outcome-2-a", "outcome-2-b", "outcome-2-c", "outcome-1-a"]
+
+
+def test_a_prompt_past_its_time_goes_even_if_its_outcome_is_refused(
+    settings, space, sample, outcome, record, monkeypatch
+):
+    monkeypatch.setattr("scoring.memory.writer.SWEEP_SECONDS", 3600.0)
+    now = [1000.0]
+    with Memory.open(replace(settings, time_to_live=50), clock=lambda: now[0]) as memory:
+        named = outcome(1, sample_id="sample-1", prompt=sample(1).prompt)
+        memory.record("pool", space, named).result(30)
+        record(memory, [2])
+        now[0] = 1060.0
+        refused = memory.record("pool", None, replace(named, prompt=None, recorded_at=1060.0))
+        assert isinstance(refused.exception(30), SampleNotFoundError)
+        assert memory.outcome_totals("pool").counts.tolist() == [1]
+        assert [each.outcome_id for each in memory.outcomes("pool")] == ["outcome-2-a"]

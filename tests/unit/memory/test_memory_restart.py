@@ -62,6 +62,36 @@ def test_a_clean_restart_reads_the_graphs_from_disk(settings, space, sample, lea
         assert memory.describe("pool").revision == 200
 
 
+def test_a_graph_whose_last_sample_was_a_twin_and_is_gone_is_trusted(
+    settings, space, sample, learn, settle, built, monkeypatch
+):
+    monkeypatch.setattr("scoring.memory.writer.QUIET_SECONDS", 3600.0)  # is saved when closed
+    twin = sample(99, prompt=sample(0).prompt, learned_at=500.0)
+    now = [550.0]
+    timed = replace(settings, time_to_live=100)
+    with Memory.open(timed, clock=lambda: now[0]) as memory:
+        learn(memory, range(9))
+        memory.learn("pool", space, twin).result(30)
+        settle(memory)
+        now[0] = 650.0
+        memory._writer._next_sweep = 0.0
+        learn(memory, [0])  # wakes the writer
+        settle(memory)
+        assert memory.describe("pool").samples == 9
+        (before,) = graphs(memory)
+        assert before == (0, 9, False)
+    with Memory.open(timed, clock=lambda: now[0]) as memory:
+        assert graphs(memory) == [before]
+        assert not memory._pools["pool"].neighbours.segments[0].unsaved
+        learn(memory, range(100, 150))
+        settle(memory)
+        for number in (*range(9), *range(100, 150)):
+            recalled = memory.recall("pool", space, sample(number).prompt, 2)
+            assert recalled.squared_distances[0] == 0
+            assert recalled.squared_distances[1] > 0
+    assert built == []
+
+
 def ruin_checksum(directory):
     for path in (directory / "segments").iterdir():
         data = bytearray(path.read_bytes())
