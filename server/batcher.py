@@ -196,10 +196,8 @@ class EncodeBatcher:
 
     def _encode_all(self) -> None:
         pace = Pace(self.backlog)
-        run: list[Unit] = []
         while True:
             with self._changed:
-                self._busy -= bool(run)
                 if not self._waiting:
                     pace.end()
                     self._changed.wait_for(lambda: self._waiting or self._alone or self._closed)
@@ -230,12 +228,19 @@ class EncodeBatcher:
             for unit, vector in zip(run, vectors, strict=True):
                 unit.ticket.vectors[unit.row] = vector
         except Exception as error:  # noqa: BLE001  whatever it is, the next run may fare better
+            self._leave()
             _log.error("encode_failed", texts=len(run), error=place_of(error))
             pace.start()
             tell(loop, self._give_up, run)
         else:
+            self._leave()
             pace.add(sum(len(unit.tokens.ids) for unit in run))
             tell(loop, self._deliver, run)
+
+    def _leave(self) -> None:
+        """Counts a run as over; before anybody is told, lest the next be taken for one of two."""
+        with self._changed:
+            self._busy -= 1
 
     def _deliver(self, run: list[Unit]) -> None:
         self._return()

@@ -292,7 +292,8 @@ def test_what_was_measured_is_refused_by_field(admin, fields, named):
         admin_pb.ImportSamplesRequest(outcome=measured(**fields)),
     ]
     code, _, found = error_of(lambda: admin.ImportSamples(iter(items)))
-    assert (code, found) == (grpc.StatusCode.INVALID_ARGUMENT, named)
+    places = [f"items[0].{each}" for each in named]
+    assert (code, found) == (grpc.StatusCode.INVALID_ARGUMENT, places)
 
 
 def test_features_that_are_not_known_are_taken(admin):
