@@ -56,6 +56,16 @@ class Engine:
     outcomes: OutcomeRecorder
     calibrations: Calibrations
 
+    @property
+    def in_flight(self) -> int:
+        """Requests in work, items of streams included."""
+        return self.admission.in_flight
+
+    @property
+    def waiting_tokens(self) -> int:
+        """Tokens of texts that were taken in and have no vector yet."""
+        return self.encoders.waiting_tokens
+
     async def warm_up(self) -> None:
         """Loads the routers, and sends a real request through every way there is.
 

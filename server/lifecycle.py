@@ -45,7 +45,11 @@ async def serve(settings: Settings) -> None:
         async with (
             open_engine(settings, parts) as engine,
             open_metrics(
-                settings.metrics, engine.memory, engine.calibrations, engine.encoders.recent
+                settings.metrics,
+                engine.memory,
+                engine.calibrations,
+                engine.encoders.recent,
+                engine,
             ) as metrics,
         ):
             parts.start("memory", engine.watch_memory)

@@ -1,9 +1,10 @@
 """What Prometheus reads: requests as they end, and the pools as they are when it asks."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from threading import Thread
+from typing import Protocol
 from wsgiref.simple_server import WSGIServer
 
 import structlog
@@ -50,14 +51,33 @@ _VECTORS = {
     "pointsman_vector_cache_entries": ("gauge", "Vectors in the cache."),
     "pointsman_vector_cache_bytes": ("gauge", "Bytes that the cache takes, of `cache.bytes`."),
 }
+_LOAD = {
+    "pointsman_requests_in_flight": ("gauge", "Requests in work, items of streams included."),
+    "pointsman_encoder_waiting_tokens": (
+        "gauge",
+        "Tokens of texts that were taken in and have no vector yet; a guess until they are split.",
+    ),
+}
 METRICS: dict[str, tuple[str, tuple[str, ...], str]] = {
     REQUESTS: ("counter", ("method", "code"), "Calls that have ended, by gRPC status."),
     SECONDS: ("histogram", ("method",), "Seconds from the arrival of a call to its end."),
     **{name: ("gauge", ("pool",), text) for name, text in _POOLS.items()},
-    **{name: (kind, (), text) for name, (kind, text) in _VECTORS.items()},
+    **{name: (kind, (), text) for name, (kind, text) in (_VECTORS | _LOAD).items()},
 }
 """Every metric: its kind, its labels, and what it says."""
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+class Load(Protocol):
+    """How much a server has to do. Read from any thread."""
+
+    @property
+    def in_flight(self) -> int:
+        """Requests in work."""
+
+    @property
+    def waiting_tokens(self) -> int:
+        """Of texts that have no vector yet."""
 
 
 class Metrics:
@@ -134,10 +154,29 @@ class VectorCollector(Collector):
         """Yields each count and gauge."""
         recent = self._recent
         counts = recent.hits, recent.misses, recent.shared, recent.evictions
-        values = [*counts, len(recent), recent.bytes]
-        for (name, (kind, text)), value in zip(_VECTORS.items(), values, strict=True):
-            family = CounterMetricFamily if kind == "counter" else GaugeMetricFamily
-            yield family(name, text, value=value)
+        return _families(_VECTORS, [*counts, len(recent), recent.bytes])
+
+
+class LoadCollector(Collector):
+    """Reads how much there is to do when it is asked.
+
+    Args:
+        load: Knows.
+    """
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+
+    def collect(self) -> Iterable[Metric]:
+        """Yields each gauge."""
+        return _families(_LOAD, [self._load.in_flight, self._load.waiting_tokens])
+
+
+def _families(metrics: Mapping[str, tuple[str, str]], values: Sequence[float]) -> Iterator[Metric]:
+    """Yields a value of each metric without labels."""
+    for (name, (kind, text)), value in zip(metrics.items(), values, strict=True):
+        family = CounterMetricFamily if kind == "counter" else GaugeMetricFamily
+        yield family(name, text, value=value)
 
 
 @asynccontextmanager
@@ -146,6 +185,7 @@ async def open_metrics(
     memory: Memory,
     calibrations: Calibrations,
     recent: RecentVectors,
+    load: Load,
 ) -> AsyncIterator[Metrics]:
     """Answers Prometheus on an address of its own, where the settings name one.
 
@@ -155,6 +195,7 @@ async def open_metrics(
     metrics = Metrics()
     metrics.registry.register(PoolCollector(memory, calibrations))
     metrics.registry.register(VectorCollector(recent))
+    metrics.registry.register(LoadCollector(load))
     if settings.listen is None:
         yield metrics
         return

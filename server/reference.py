@@ -113,6 +113,10 @@ def metrics_page() -> str:
 
         A stream counts as one call, when it ends.
 
+        Overload shows as `code="RESOURCE_EXHAUSTED"`, and beforehand in the tokens that wait for an
+        encoder, which are what to scale by. Calls that gRPC's core resets while hundreds wait to be
+        looked at, which clients see as CANCELLED, are in no metric.
+
         | metric | kind | labels | meaning |
         |---|---|---|---|
     """)

@@ -72,6 +72,11 @@ class EncoderShelf:
         return self._dropped + sum(each.batcher.dropped for each in self._shelved.values())
 
     @property
+    def waiting_tokens(self) -> int:
+        """Of texts that were taken in and have no vector yet. Any thread may ask."""
+        return sum(batcher.backlog.tokens for batcher in self._batchers())
+
+    @property
     def stuck(self) -> bool:
         """A batch was begun and has not come back."""
         return any(batcher.stuck for batcher in self._batchers())
@@ -130,4 +135,5 @@ class EncoderShelf:
         self._dropped += shelved.batcher.dropped
 
     def _batchers(self) -> list[EncodeBatcher]:
-        return [*(each.batcher for each in self._shelved.values()), *self._leaving]
+        # Copied at once: who asks may be another thread.
+        return [*(each.batcher for each in [*self._shelved.values()]), *self._leaving]

@@ -4,6 +4,7 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.request import urlopen
 
 import numpy as np
@@ -23,6 +24,7 @@ from server.settings import MetricsSettings, load_settings
 LOOPBACK = MetricsSettings(listen="127.0.0.1:0")
 
 NONE = RecentVectors(0)
+IDLE = SimpleNamespace(in_flight=0, waiting_tokens=0)
 
 
 @pytest.fixture
@@ -60,7 +62,7 @@ def read(lines):
 
 async def test_calls_are_counted_by_method_and_code(memory, calibrations):
     with structlog.testing.capture_logs() as lines:
-        async with open_metrics(LOOPBACK, memory, calibrations, NONE) as metrics:
+        async with open_metrics(LOOPBACK, memory, calibrations, NONE, IDLE) as metrics:
             for code, seconds in (("OK", 0.003), ("OK", 0.2), ("INTERNAL", 20.0)):
                 metrics.observe("/p.S/M", code, seconds)
             _, values = read(lines)
@@ -72,7 +74,7 @@ async def test_calls_are_counted_by_method_and_code(memory, calibrations):
 
 async def test_pools_are_as_they_are_when_they_are_read(memory, calibrations):
     with structlog.testing.capture_logs() as lines:
-        async with open_metrics(LOOPBACK, memory, calibrations, NONE):
+        async with open_metrics(LOOPBACK, memory, calibrations, NONE, IDLE):
             assert not any("pool" in str(key) for key in read(lines)[1])
             fill(memory, "p", 3)
             fill(memory, "q", 0)
@@ -90,7 +92,7 @@ async def test_pools_are_as_they_are_when_they_are_read(memory, calibrations):
 async def test_the_cache_of_vectors_is_as_it_is_when_it_is_read(memory, calibrations):
     recent = RecentVectors(700)
     with structlog.testing.capture_logs() as lines:
-        async with open_metrics(LOOPBACK, memory, calibrations, recent):
+        async with open_metrics(LOOPBACK, memory, calibrations, recent, IDLE):
             assert read(lines)[1]["pointsman_vector_cache_entries",] == 0
             for digest in (b"a", b"b", b"c"):
                 recent.keep(digest, RecentVector(bytes(8), truncated=False))
@@ -103,11 +105,22 @@ async def test_the_cache_of_vectors_is_as_it_is_when_it_is_read(memory, calibrat
     assert cache["evictions_total"] == 1
 
 
+async def test_how_much_there_is_to_do_is_as_it_is_when_it_is_read(memory, calibrations):
+    load = SimpleNamespace(in_flight=0, waiting_tokens=0)
+    with structlog.testing.capture_logs() as lines:
+        async with open_metrics(LOOPBACK, memory, calibrations, NONE, load):
+            assert read(lines)[1]["pointsman_requests_in_flight",] == 0
+            load.in_flight, load.waiting_tokens = 3, 512
+            _, values = read(lines)
+    assert values["pointsman_requests_in_flight",] == 3
+    assert values["pointsman_encoder_waiting_tokens",] == 512
+
+
 async def test_what_is_not_known_is_absent(memory, calibrations):
     fill(memory, "p", 1)
     await calibrations.current("p")
     with structlog.testing.capture_logs() as lines:
-        async with open_metrics(LOOPBACK, memory, calibrations, NONE):
+        async with open_metrics(LOOPBACK, memory, calibrations, NONE, IDLE):
             _, values = read(lines)
     assert values["pointsman_pool_agreement_contradicted", "p"] == 0
     assert ("pointsman_pool_agreement_contradiction", "p") not in values
@@ -116,7 +129,7 @@ async def test_what_is_not_known_is_absent(memory, calibrations):
 async def test_every_metric_is_in_its_table_and_on_the_page(memory, calibrations):
     fill(memory, "p", 1)
     with structlog.testing.capture_logs() as lines:
-        async with open_metrics(LOOPBACK, memory, calibrations, RecentVectors(1)) as metrics:
+        async with open_metrics(LOOPBACK, memory, calibrations, RecentVectors(1), IDLE) as metrics:
             metrics.observe("m", "OK", 1.0)
             families, _ = read(lines)
     ours = {
@@ -132,17 +145,17 @@ async def test_every_metric_is_in_its_table_and_on_the_page(memory, calibrations
 
 async def test_nothing_listens_unless_it_is_asked_for(memory, calibrations):
     with structlog.testing.capture_logs() as lines:
-        async with open_metrics(MetricsSettings(), memory, calibrations, NONE) as metrics:
+        async with open_metrics(MetricsSettings(), memory, calibrations, NONE, IDLE) as metrics:
             metrics.observe("m", "OK", 1.0)
     assert lines == []
 
 
 async def test_the_address_is_free_again_afterwards(memory, calibrations):
     with structlog.testing.capture_logs() as lines:
-        async with open_metrics(LOOPBACK, memory, calibrations, NONE):
+        async with open_metrics(LOOPBACK, memory, calibrations, NONE, IDLE):
             pass
         again = MetricsSettings(listen=lines[0]["address"])
-        async with open_metrics(again, memory, calibrations, NONE):
+        async with open_metrics(again, memory, calibrations, NONE, IDLE):
             assert read(lines[1:])
 
 
@@ -154,7 +167,7 @@ async def test_an_address_that_cannot_be_had_is_refused_by_setting(memory, calib
         for address in addresses:
             with pytest.raises(StartError, match=r"metrics\.listen"):
                 async with open_metrics(
-                    MetricsSettings(listen=address), memory, calibrations, NONE
+                    MetricsSettings(listen=address), memory, calibrations, NONE, IDLE
                 ):
                     pass
 

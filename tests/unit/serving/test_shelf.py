@@ -87,6 +87,23 @@ async def test_a_batch_whose_callers_gave_up_is_waited_for():
         assert not lending.stuck
 
 
+async def test_what_waits_is_counted_until_its_encoder_has_gone():
+    async with shelf() as lending:
+        encoder = Encoder()
+        encoder.go.clear()
+        served = lending.lend(encoder)
+        assert lending.waiting_tokens == 0
+        call = asyncio.create_task(served.encoder.encode(["a"]))
+        await asyncio.to_thread(encoder.begun.wait, 20)
+        waiting = lending.waiting_tokens
+        lending.give_back(served)
+        assert waiting == lending.waiting_tokens > 0
+        encoder.go.set()
+        await call
+        await asyncio.sleep(0.05)
+        assert lending.waiting_tokens == 0
+
+
 async def test_a_text_that_comes_again_is_not_encoded_again():
     async with shelf(recent=RecentVectors(10**6)) as lending:
         encoder = Encoder()
