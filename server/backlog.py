@@ -1,6 +1,7 @@
 """How much is waiting for the encoder, and how long it will take."""
 
 import threading
+from collections.abc import Sequence
 
 from server.errors import OverloadedError
 
@@ -44,16 +45,22 @@ class Backlog:
             share = _SHARE * weight if self._seconds_per_token else 1.0
             self._seconds_per_token += share * (each - self._seconds_per_token)
 
-    def seconds(self, tokens: int = 0) -> float:
-        """Returns how long it takes until what waits, and so many tokens more, have vectors."""
-        with self._lock:
-            return (self.tokens / self._workers + tokens) * self._seconds_per_token
+    def seconds(self, lengths: Sequence[int] = ()) -> float:
+        """Returns how long it takes until what waits, and some texts more, have vectors.
 
-    def require_time(self, tokens: int, seconds_left: float | None) -> None:
+        Args:
+            lengths: Of these texts, in tokens. Several may be in work at a time, but one is in
+                one run.
+        """
+        with self._lock:
+            own = max(sum(lengths) / self._workers, max(lengths, default=0))
+            return (self.tokens / self._workers + own) * self._seconds_per_token
+
+    def require_time(self, lengths: Sequence[int], seconds_left: float | None) -> None:
         """Refuses what could not be done before its caller has gone.
 
         Args:
-            tokens: Of the request, about.
+            lengths: Of each text of the request, about, in tokens.
             seconds_left: That the caller waits; None for ever.
 
         Raises:
@@ -61,7 +68,7 @@ class Backlog:
         """
         if seconds_left is None:
             return
-        needed = _MARGIN * self.seconds(tokens) + _SLACK_SECONDS
+        needed = _MARGIN * self.seconds(lengths) + _SLACK_SECONDS
         if self.tokens and needed > seconds_left:
             self.refused += 1
             raise OverloadedError(

@@ -129,9 +129,9 @@ class EncodeBatcher:
         if not texts:
             return EncodedTexts.none(self._encoder.dimension)
         most = self._encoder.max_tokens
-        guess = sum(min(len(text) // _CHARACTERS_PER_TOKEN + 2, most) for text in texts)
-        self.backlog.require_time(guess, seconds_left())
-        ticket = Ticket(texts, asyncio.get_running_loop().create_future(), guess)
+        guesses = [min(len(text) // _CHARACTERS_PER_TOKEN + 2, most) for text in texts]
+        self.backlog.require_time(guesses, seconds_left())
+        ticket = Ticket(texts, asyncio.get_running_loop().create_future(), sum(guesses))
         del texts  # they may be large, and the wait for a batch long
         await self._served(ticket)
         return ticket.encoded()

@@ -342,15 +342,18 @@ async def test_the_only_thread_has_all_cores_whoever_waits():
 
 
 async def test_a_text_counts_for_no_more_tokens_than_are_read_of_it():
-    encoder = FakeEncoder()
+    encoder, split = FakeEncoder(), threading.Event()
     encoder.gate.clear()
     async with running(encoder) as batcher:
         first = asyncio.create_task(batcher.encode(["a"]))
         await until(lambda: batcher.stuck)
+        tokenise = encoder.tokenise
+        encoder.tokenise = lambda texts: split.wait(10) and tokenise(texts)
         long = asyncio.create_task(batcher.encode(["b" * 4000, "c" * 40]))
         await asyncio.sleep(0)
         assert batcher.backlog.tokens == 1 + 100 + 12
         long.cancel()
+        split.set()
         encoder.gate.set()
         await first
 
