@@ -12,7 +12,7 @@ from typing import TypeAlias, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.errors import MemoryBusyError, PoolNotFoundError
+from scoring.errors import MemoryBusyError, PoolNotFoundError, SpaceMismatchError
 from scoring.estimator import noise_of_totals
 from scoring.memory import (
     Durability,
@@ -27,6 +27,7 @@ from scoring.memory import (
     StoredSample,
 )
 from server.calibration import Calibrations
+from server.errors import ServerError
 
 _Item = TypeVar("_Item")
 _Receipt: TypeAlias = Receipt | OutcomeReceipt
@@ -98,10 +99,10 @@ class Pools:
         self._room = asyncio.Semaphore(writes_in_flight)
 
     def reports(self) -> list[PoolReport]:
-        """Every pool, by name; one that is removed meanwhile is left out."""
+        """Every pool, by name; one that is removed or made anew meanwhile may be left out."""
         found = []
         for each in self._memory.descriptions():
-            with suppress(PoolNotFoundError):
+            with suppress(PoolNotFoundError, SpaceMismatchError):
                 found.append(self._report(each))
         return found
 
@@ -153,21 +154,27 @@ class Pools:
 
         Raises:
             SpaceMismatchError: The pool lives in another embedding space.
+            InvalidRequestError: An item is not valid, and all before it are in the pool.
             TooManyPoolsError: It would be one pool too many.
             TooManyVotersError: There are more voters, or models, than the pool may know.
             MemoryStorageError: The log can't be written.
         """
         if self._memory.has(pool):
             self._memory.require_space(pool, space)
-        imported = Imported()
+        imported, bad = Imported(), None
         writing: deque[asyncio.Future[_Receipt]] = deque()
-        async for item in items:
-            writing.append(await self._write(pool, space, item))
-            while writing and writing[0].done():
-                imported.count(writing.popleft().result())
+        try:
+            async for item in items:
+                writing.append(await self._write(pool, space, item))
+                while writing and writing[0].done():
+                    imported.count(writing.popleft().result())
+        except ServerError as error:  # of an item; one before it may yet be refused
+            bad = error
         for receipt in writing:
             # Shielded: a caller that is cancelled must not cancel the writer's future.
             imported.count(await asyncio.shield(receipt))
+        if bad is not None:
+            raise bad
         return imported
 
     async def _write(

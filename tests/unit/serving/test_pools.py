@@ -10,6 +10,7 @@ import pytest
 from scoring.errors import SpaceMismatchError, TooManyVotersError
 from scoring.memory import Durability, EmbeddingSpace, Memory, MemorySettings, NewOutcome, NewSample
 from server.calibration import Calibrations
+from server.errors import InvalidRequestError, Violation
 from server.pools import Counts, Pools
 
 SPACE = EmbeddingSpace("vectors/test", 2)
@@ -80,6 +81,23 @@ async def test_an_import_whose_caller_is_slow_holds_up_no_other(memory):
     assert other.samples == Counts(imported=50)
     go_on.set()
     assert (await first).samples == Counts(imported=2)
+
+
+async def test_what_came_before_an_invalid_item_is_written_or_its_refusal_told(memory):
+    pools = Pools(memory, Calibrations(memory, None), writes_in_flight=9)
+
+    async def ending_badly(*items):
+        for one in items:
+            yield one
+        raise InvalidRequestError([Violation("items[2]", "is bad")])
+
+    with pytest.raises(InvalidRequestError):
+        await pools.import_samples("p", SPACE, ending_badly(sample(1), sample(2)))
+    assert memory.describe("p").samples == 2
+    crowd = sample(3, voters=("b", "c", "d"))
+    with pytest.raises(TooManyVotersError):
+        await pools.import_samples("p", SPACE, ending_badly(crowd, sample(4)))
+    assert memory.describe("p").samples == 3
 
 
 async def test_imports_share_what_may_be_in_flight(memory):
