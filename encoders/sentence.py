@@ -163,9 +163,9 @@ class SentenceEncoder:
         if crowded or threads < 2:
             yield from map(partial(self._run, crowded=crowded), runs)
             return
-        with ThreadPoolExecutor(threads) as pool:
+        with ThreadPoolExecutor(threads) as executor:
             # The longest first: the last to end is a short one.
-            found = list(pool.map(partial(self._run, crowded=True), reversed(runs)))
+            found = list(executor.map(partial(self._run, crowded=True), reversed(runs)))
         yield from reversed(found)
 
     def _run(self, rows: _Rows, *, crowded: bool) -> NDArray[np.float32]:

@@ -114,13 +114,15 @@ class Routing:
         # The pool may have come, or come anew, in another space since the request was checked.
         asked = Unscored(router.router, self._space(router, request.prompt), vector)
         revision = pool_revision(self._memory, router.pool, router.router.kind)
+        began = time.perf_counter()
         try:
             if router.is_quick:
                 scored = await self._pool_scores.run(asked)
             else:
                 scored = (await self._worker.run(score_alike, [asked]))[0]
         except RouterUnreadyError as error:
-            return _Decided(_fall_back(router, request, error), revision, 0.0, 0.0)
+            decision = _fall_back(router, request, error)
+            return _Decided(decision, revision, 0.0, time.perf_counter() - began)
         return _decide(router, request, scored, revision)
 
 

@@ -85,11 +85,11 @@ def trained(encoder, **section) -> ServedRouter:
     return ServedRouter("r", settings, router, served, 0.0, models=("a", "b"), space=OURS)
 
 
-def fill(memory, space=OURS, models=("a", "b", "c")) -> None:
+def fill(memory, space=OURS, models=("a", "b", "c"), pairs=(1, 2, 3)) -> None:
     for index in range(6):
         prompt = np.array([1, index], np.float32)
-        pairs = np.array([1, 2, 3], np.float32)
-        memory.learn("p", space, NewSample(f"s{index}", prompt, models, pairs, 1.0)).result(30)
+        sample = NewSample(f"s{index}", prompt, models, np.array(pairs, np.float32), 1.0)
+        memory.learn("p", space, sample).result(30)
         record(memory, f"o{index}", f"s{index}", models[0])
 
 
@@ -126,6 +126,14 @@ async def test_what_a_pool_router_spends_on_recall_is_told(memory, worker, kind)
     assert timings.recall > 0
     assert timings.estimate > 0
     assert timings.queue + timings.recall + timings.estimate <= timings.total
+
+
+async def test_what_a_router_without_a_score_spends_is_no_queueing(memory, worker):
+    fill(memory, models=("a", "b"), pairs=(1,))
+    router = over_pool(memory, "smoothie", Encoder(), fallback="a")
+    reply = await routing_over(memory, worker).route(router, request())
+    assert reply.decision.fallback.reason == "ROUTER_UNREADY"
+    assert reply.timings.estimate > reply.timings.queue
 
 
 async def test_waiting_for_the_estimate_thread_is_queueing(memory, threads, worker):
