@@ -11,7 +11,7 @@ from pointsman.v1 import scoring_service_pb2
 from tests.server_process import ROOT
 
 README = (ROOT / "README.md").read_text()
-TARGET = "unix:/tmp/pointsman.sock"
+TARGET = "unix:pointsman.sock"
 
 
 def block(language: str, containing: str) -> str:
