@@ -14,6 +14,7 @@ and starts it. Their `parameters.extra`:
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -73,7 +74,7 @@ class PlainEncoder:
         return to_unit_norm(pool(Pooling.MEAN, self._network.run(ids, mask), mask))
 
 
-class Runtime(MLModel):
+class Runtime(MLModel, ABC):
     """What both runtimes share: an encoder, and perhaps a thread to run in."""
 
     async def load(self) -> bool:
@@ -93,13 +94,13 @@ class Runtime(MLModel):
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, self.answer, payload)
 
+    @abstractmethod
     def prepare(self, extra: dict[str, Any]) -> None:
         """Loads what else is needed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def answer(self, payload: InferenceRequest) -> InferenceResponse:
         """Does the work."""
-        raise NotImplementedError
 
     def reply(self, *outputs: ResponseOutput) -> InferenceResponse:
         """Wraps outputs."""
