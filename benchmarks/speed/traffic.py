@@ -127,6 +127,16 @@ def score_vector_requests(
     return made
 
 
+def route_vector_requests(prompts: NDArray[np.float32], router: str) -> list[bytes]:
+    """Makes requests to RoutePrompt of one router, each with a vector (d,) of (n, d)."""
+    return [
+        routing.RoutePromptRequest(
+            router=router, prompt=types.Prompt(vector=_vector(prompt)), embedding_space=SPACE
+        ).SerializeToString()
+        for prompt in prompts
+    ]
+
+
 def outcome_requests(count: int, samples: int, seed: int = 0) -> list[bytes]:
     """Makes requests to RecordOutcome, of the samples that `score_vector_requests` named."""
     generator = np.random.default_rng(seed)
